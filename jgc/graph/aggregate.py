@@ -1,0 +1,141 @@
+"""Aggregation over incoming edges: sum, mean, max and attention."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jgc.graph.layout import Layout
+from jgc.graph.product import at_cols, at_rows, edge_max, edge_sum, product
+from jgc.graph.structure import Structure
+
+REDUCTIONS = ("sum", "mean", "max", "softmax")
+
+
+def aggregate(
+    values: Array, layout: Layout, weights: Array | None = None, reduce: str = "sum"
+) -> Array:
+    """Aggregates the values of the senders at each receiver.
+
+    Args:
+        values: Node values, `[n_node, d]` or `[n_node, heads, d]`.
+        layout: Of the graph, from `jgc.graph.layout`.
+        weights: Edge weights in layout order, `[n_edge]` or `[n_edge, heads]`; for `"softmax"` the
+            scores that are normalised over the incoming edges of each node. `None` weighs all
+            edges 1 (sum, mean, max) or equally (softmax).
+        reduce: `"sum"`, `"mean"`, `"max"` or `"softmax"`. Static.
+
+    Returns:
+        `[n_node, ...]` of the shape of `values`; nodes without incoming edges get 0. The mean
+        divides by the number of incoming edges; equal maxima share their gradient equally.
+
+    Raises:
+        ValueError: for an unknown reduction, weights with `"max"`, or shapes that do not fit.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> path = layout(from_edges([0, 1], [1, 1], n_node=2))
+        >>> x = jnp.array([[1.0], [5.0]])
+        >>> [aggregate(x, path, reduce=r).tolist() for r in ("sum", "mean", "max")]
+        [[[0.0], [6.0]], [[0.0], [3.0]], [[0.0], [5.0]]]
+    """
+    return reduce_over(layout.edges, values, weights, reduce, layout.backend)
+
+
+def pool(values: Array, layout: Layout, reduce: str = "sum") -> Array:
+    """Aggregates the real nodes of each graph: `[n_node, d] -> [n_graph, d]`.
+
+    Args:
+        values: Node values, `[n_node, d]`.
+        layout: Of the batch.
+        reduce: `"sum"`, `"mean"` or `"max"`. Static.
+
+    Returns:
+        `[n_graph, d]`; 0 for graphs without nodes.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> pool(jnp.array([[1.0], [3.0]]), layout(from_edges([0], [1])), "mean").tolist()
+        [[2.0]]
+    """
+    return reduce_over(layout.members, values, None, reduce, layout.backend)
+
+
+def edge_softmax(scores: Array, layout: Layout) -> Array:
+    """Normalises scores over the incoming edges of each node.
+
+    Args:
+        scores: In layout order, `[n_edge]` or `[n_edge, heads]`.
+        layout: Of the graph.
+
+    Returns:
+        Weights of the shape of `scores`; those of a node with incoming edges sum to 1.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> edge_softmax(jnp.zeros(2), layout(from_edges([0, 1], [2, 2]))).tolist()
+        [0.5, 0.5]
+    """
+    return _softmax(layout.edges, scores)
+
+
+def edge_softmax_with_self(scores: Array, own: Array, layout: Layout) -> tuple[Array, Array]:
+    """As `edge_softmax` with one more term a node: its score for itself.
+
+    Args:
+        scores: Of the edges in layout order, `[n_edge, heads]`; `-inf` leaves an edge out.
+        own: Of each node for itself, `[n_node, heads]`.
+        layout: Of the graph.
+
+    Returns:
+        Weights `[n_edge, heads]` and `[n_node, heads]`, which sum to 1 at each node together.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> path = layout(from_edges([0], [1]))
+        >>> edges, own = edge_softmax_with_self(jnp.zeros((1, 1)), jnp.zeros((2, 1)), path)
+        >>> edges.tolist(), own.tolist()
+        ([[0.5]], [[1.0], [0.5]])
+    """
+    pattern = layout.edges
+    top = jnp.maximum(edge_max(pattern, jax.lax.stop_gradient(scores)), own)
+    top = jax.lax.stop_gradient(top)
+    exp, exp_own = jnp.exp(scores - top[pattern.rows]), jnp.exp(own - top)
+    total = edge_sum(pattern, exp) + exp_own
+    return exp / at_rows(pattern, total), exp_own / total
+
+
+def reduce_over(
+    pattern: Structure, values: Array, weights: Array | None, reduce: str, backend: str
+) -> Array:
+    """As `aggregate`, over the rows of any pattern."""
+    if reduce == "sum":
+        return product(pattern, weights, values, backend)
+    if reduce == "mean":
+        count = jnp.maximum(jnp.diff(pattern.indptr), 1).astype(values.dtype)
+        total = product(pattern, weights, values, backend)
+        return total / count.reshape(-1, *[1] * (values.ndim - 1))
+    if reduce == "max":
+        if weights is not None:
+            raise ValueError('`weights` cannot be combined with `reduce="max"`.')
+        return _max(pattern, values)
+    if reduce == "softmax":
+        scores = jnp.zeros(pattern.n_entry, values.dtype) if weights is None else weights
+        return product(pattern, _softmax(pattern, scores), values, backend)
+    raise ValueError(f"`reduce` must be one of {list(REDUCTIONS)}, got {reduce!r}.")
+
+
+def _softmax(pattern: Structure, scores: Array) -> Array:
+    # The largest score of each row is subtracted for range only: the result does not depend on it.
+    top = edge_max(pattern, jax.lax.stop_gradient(scores))
+    exp = jnp.exp(scores - top[pattern.rows])
+    return exp / at_rows(pattern, edge_sum(pattern, exp))
+
+
+def _max(pattern: Structure, values: Array) -> Array:
+    gathered = at_cols(pattern, values)
+    top = edge_max(pattern, jax.lax.stop_gradient(gathered))
+    won = gathered == top[pattern.rows]
+    ties = jnp.maximum(edge_sum(pattern, won.astype(values.dtype)), 1)
+    mean = edge_sum(pattern, jnp.where(won, gathered, 0)) / ties
+    # The value is the maximum itself; only the gradient goes through the mean over ties.
+    return top + (mean - jax.lax.stop_gradient(mean)).astype(top.dtype)

@@ -1,0 +1,181 @@
+"""`Layout`: everything about a graph's shape that a model needs, made once for a graph."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jraph import GraphsTuple
+
+from jgc.graph.product import BACKENDS
+from jgc.graph.structure import Structure, structure
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Sorted structure and masks of a `GraphsTuple`, an argument of compiled functions.
+
+    Attributes:
+        edges: Rows are receivers, columns are senders, `[n_node, n_node]`.
+        members: Rows are graphs, columns are their nodes, `[n_graph, n_node]`.
+        node_graph: Graph of each node, int32 `[n_node]`.
+        node_mask: True for real nodes, bool `[n_node]`.
+        edge_mask: True for real edges in layout order, bool `[n_edge]`.
+        graph_mask: True for real graphs, bool `[n_graph]`.
+        loops: Number of self loops of each node, float32 `[n_node]`.
+        backend: Back end of the aggregation. Static.
+    """
+
+    edges: Structure
+    members: Structure
+    node_graph: Array
+    node_mask: Array
+    edge_mask: Array
+    graph_mask: Array
+    loops: Array
+    backend: str = dataclasses.field(default="segment", metadata={"static": True})
+
+    @property
+    def n_node(self) -> int:
+        """Number of nodes, padding included."""
+        return self.edges.n_row
+
+    @property
+    def in_degree(self) -> Array:
+        """Number of incoming edges of each node, float32 `[n_node]`."""
+        return jnp.diff(self.edges.indptr).astype(jnp.float32)
+
+    @property
+    def out_degree(self) -> Array:
+        """Number of outgoing edges of each node, float32 `[n_node]`."""
+        return jnp.diff(self.edges.t_indptr).astype(jnp.float32)
+
+
+class BackendChoice(NamedTuple):
+    """Which back end `"auto"` means for a graph, and why."""
+
+    backend: str
+    reason: str
+
+
+def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
+    """Sorts a graph's edges both ways and expands its masks.
+
+    Args:
+        graph: A `GraphsTuple`; concrete (sorted on the host, the usual way) or traced (sorted
+            inside the compiled program).
+        backend: `"segment"`, `"bcsr"`, or `"auto"`: see `explain_backend`.
+
+    Returns:
+        The `Layout`. Build it once and pass it beside the graph.
+
+    Raises:
+        ValueError: for an unknown back end.
+
+    Example:
+        >>> from jgc.graph import from_edges
+        >>> path = layout(from_edges([1, 0], [2, 1]))
+        >>> path.edges.rows.tolist(), path.in_degree.tolist(), path.node_mask.tolist()
+        ([1, 2], [0.0, 1.0, 1.0], [True, True, True])
+    """
+    if backend == "auto":
+        backend = explain_backend(graph).backend
+    elif backend not in BACKENDS:
+        raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
+    n_node, n_graph = n_nodes(graph), graph.n_node.shape[0]
+    np_ = jnp if isinstance(graph.senders, jax.core.Tracer) else np
+    loop_at = np_.where(graph.senders == graph.receivers, graph.receivers, n_node)
+    # Only the traced count needs its length told; numpy's does not take one.
+    told = {"length": n_node + 1} if np_ is jnp else {"minlength": n_node + 1}
+    edges = structure(graph.receivers, graph.senders, n_row=n_node, n_col=n_node)
+    node_graph = _repeat(np_.arange(n_graph, dtype=np.int32), graph.n_node, n_node, np_)
+    return Layout(
+        edges=edges,
+        members=structure(node_graph, np_.arange(n_node), n_row=n_graph, n_col=n_node),
+        node_graph=jnp.asarray(node_graph),
+        node_mask=jnp.asarray(node_mask(graph)),
+        edge_mask=jnp.asarray(edge_mask(graph))[edges.order],
+        graph_mask=jnp.asarray(graph_mask(graph)),
+        loops=jnp.asarray(np_.bincount(loop_at, **told)[:n_node], jnp.float32),
+        backend=backend,
+    )
+
+
+def explain_backend(graph: GraphsTuple) -> BackendChoice:
+    """Says which back end `"auto"` picks for a graph on the present device, and why.
+
+    Example:
+        >>> from jgc.graph import from_edges
+        >>> explain_backend(from_edges([0], [1])).backend in ("segment", "bcsr")
+        True
+    """
+    device = jax.default_backend()
+    if device != "cpu":
+        return BackendChoice("segment", f"on {device} a sorted segment sum is what XLA does best")
+    if graph.n_node.shape[0] > 1:
+        return BackendChoice(
+            "segment", "batches of small graphs are bound by dense layers; segment compiles faster"
+        )
+    return BackendChoice(
+        "bcsr", "on CPU a CSR product is the fastest path of the installed wheels for one graph"
+    )
+
+
+def graph_mask(graph: GraphsTuple) -> Array:
+    """True for real graphs, bool `[n_graph]`.
+
+    A graph says itself whether it is padding: `globals["real"]`, set by jgc's builders and, as a
+    zero, by `pad` and by `jraph.pad_with_graphs`. Without that entry every graph is real.
+
+    Differs: `jraph.get_graph_padding_mask` takes the last graph for padding, so a single graph
+    that was never padded comes out as masked (jraph issue 55).
+
+    Example:
+        >>> from jgc.graph import from_edges
+        >>> graph_mask(from_edges([0], [1])).tolist()
+        [True]
+    """
+    if isinstance(graph.globals, dict) and "real" in graph.globals:
+        return graph.globals["real"]
+    return np.ones(graph.n_node.shape[0], bool)
+
+
+def node_mask(graph: GraphsTuple) -> Array:
+    """True for nodes of real graphs, bool `[n_node]`."""
+    return _of_graph(graph, graph.n_node, n_nodes(graph))
+
+
+def edge_mask(graph: GraphsTuple) -> Array:
+    """True for edges of real graphs, in the graph's own edge order, bool `[n_edge]`."""
+    return _of_graph(graph, graph.n_edge, graph.senders.shape[0])
+
+
+def n_nodes(graph: GraphsTuple) -> int:
+    """Number of nodes, padding included, as a static integer.
+
+    Raises:
+        ValueError: for a traced graph without node features, whose size only they can tell.
+    """
+    leaves = jax.tree.leaves(graph.nodes)
+    if hasattr(graph.nodes, "structure"):
+        return graph.nodes.shape[0]
+    if leaves:
+        return leaves[0].shape[0]
+    if isinstance(graph.n_node, jax.core.Tracer):
+        raise ValueError("A traced graph needs node features to tell its number of nodes.")
+    return int(np.sum(graph.n_node))
+
+
+def _of_graph(graph: GraphsTuple, counts: Array, total: int) -> Array:
+    mask = graph_mask(graph)
+    traced = isinstance(mask, jax.core.Tracer) or isinstance(counts, jax.core.Tracer)
+    return _repeat(mask, counts, total, jnp if traced else np)
+
+
+def _repeat(values, counts, total: int, np_):
+    if np_ is np:
+        return np.repeat(np.asarray(values), np.asarray(counts))
+    return jnp.repeat(values, counts, total_repeat_length=total)

@@ -1,0 +1,234 @@
+"""The sparse-dense product behind every aggregation, with its gradient and its lane rule.
+
+Three operations carry all message passing, each linear in its values:
+`product` (sum of weighted columns), `edge_sum` (sum of entry values) and the two gathers
+`at_rows` / `at_cols`. Their gradients are each other on the transposed pattern, so no backward
+pass ever scatters, and their batching rules fold lanes into features, so `vmap` neither does.
+"""
+
+import functools
+import math
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_batching import custom_vmap
+
+from jgc.graph import bcsr, segment
+from jgc.graph.structure import Structure
+
+Backend = Literal["segment", "bcsr"]
+BACKENDS = {"segment": segment.gather_sum, "bcsr": bcsr.gather_sum}
+
+
+def product(pattern: Structure, weights: Array | None, x: Array, backend: str = "auto") -> Array:
+    """Sums weighted rows of `x` over each row of the pattern: `y[i] = sum_e weights[e] x[cols[e]]`.
+
+    Args:
+        pattern: `[n_row, n_col]` with `n_entry` entries.
+        weights: `None` (all 1), `[n_entry]`, or `[n_entry, heads]`, in row order.
+        x: `[n_col, d]`, or `[n_col, heads, d]` with a weight a head.
+        backend: `"segment"`, `"bcsr"` or `"auto"`. Static.
+
+    Returns:
+        `[n_row, ...]` of the shape of `x` behind its first axis; 0 for rows without entries.
+        Differentiable in `weights` and `x`, any number of times in reverse mode.
+
+    Raises:
+        ValueError: for an unknown back end or shapes that do not fit the pattern.
+
+    Example:
+        >>> from jgc.graph import structure
+        >>> s = structure([0, 0, 1], [0, 1, 2], n_row=2, n_col=3)
+        >>> product(s, jnp.array([1.0, 2.0, 3.0]), jnp.eye(3)).tolist()
+        [[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]
+    """
+    if x.shape[0] != pattern.n_col:
+        raise ValueError(f"`x` has {x.shape[0]} rows; the pattern has {pattern.n_col} columns.")
+    if weights is not None and weights.shape[0] != pattern.n_entry:
+        raise ValueError(
+            f"`weights` has {weights.shape[0]} rows; the pattern has {pattern.n_entry} entries."
+        )
+    by_head = weights is not None and weights.ndim == 2
+    heads = x.shape[1] if by_head else 1
+    if by_head and (x.ndim < 3 or weights.shape[1] != heads):
+        raise ValueError(
+            f"With a weight a head, `x` must be [n_col, {weights.shape[1]}, d], got {x.shape}."
+        )
+    w = None if weights is None else weights.reshape(pattern.n_entry, heads)
+    flat = x.reshape(pattern.n_col, heads, math.prod(x.shape[1 + by_head :]))
+    y = _product(resolve(backend, x.dtype), pattern, w, flat)
+    return y.reshape(pattern.n_row, *x.shape[1:])
+
+
+def edge_sum(pattern: Structure, values: Array) -> Array:
+    """Sums entry values over each row: `[n_entry, ...] -> [n_row, ...]`; 0 for empty rows."""
+    flat = _edge_sum(pattern, _flat(values))
+    return flat.reshape(pattern.n_row, *values.shape[1:])
+
+
+def edge_max(pattern: Structure, values: Array) -> Array:
+    """The largest entry value of each row: `[n_entry, ...] -> [n_row, ...]`; 0 for empty rows.
+
+    Has no gradient of its own: see `jgc.graph.aggregate`, which shares it among ties.
+    """
+    flat = _segment("max", pattern.n_row)(pattern.rows, _flat(values))
+    top = flat.reshape(pattern.n_row, *values.shape[1:])
+    empty = (jnp.diff(pattern.indptr) == 0).reshape(-1, *[1] * (values.ndim - 1))
+    return jnp.where(empty, 0, top)
+
+
+def at_rows(pattern: Structure, x: Array) -> Array:
+    """The row's value at each entry, `x[rows]`: `[n_row, ...] -> [n_entry, ...]`."""
+    return _gather(pattern, True, x)
+
+
+def at_cols(pattern: Structure, x: Array) -> Array:
+    """The column's value at each entry, `x[cols]`: `[n_col, ...] -> [n_entry, ...]`."""
+    return _gather(pattern, False, x)
+
+
+def resolve(backend: str, dtype) -> str:
+    """The back end that runs: `"auto"` by device and type, see `jgc.graph.explain_backend`.
+
+    Raises:
+        ValueError: for a name that is no back end.
+    """
+    if backend == "auto":
+        backend = "bcsr" if jax.default_backend() == "cpu" else "segment"
+    if backend not in BACKENDS:
+        raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
+    return backend if dtype == jnp.float32 else "segment"
+
+
+# --- one custom gradient each: the transposed pattern ------------------------------------------
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _product(backend: str, pattern: Structure, w: Array | None, x: Array) -> Array:
+    return _lanes_folded(backend, pattern, w, x)
+
+
+def _product_fwd(backend, pattern, w, x):
+    return _product(backend, pattern, w, x), (pattern, w, x)
+
+
+def _product_bwd(backend, saved, dy):
+    pattern, w, x = saved
+    w_t = None if w is None else w[pattern.t_order]
+    dx = _product(backend, pattern.T, w_t, dy)
+    dw = None if w is None else (at_rows(pattern, dy) * at_cols(pattern, x)).sum(-1)
+    return _no_gradient(pattern), dw, dx
+
+
+_product.defvjp(_product_fwd, _product_bwd)
+
+
+@jax.custom_vjp
+def _edge_sum(pattern: Structure, values: Array) -> Array:
+    return _segment("sum", pattern.n_row)(pattern.rows, values)
+
+
+_edge_sum.defvjp(
+    lambda pattern, values: (_edge_sum(pattern, values), pattern),
+    lambda pattern, dy: (_no_gradient(pattern), at_rows(pattern, dy)),
+)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _gather(pattern: Structure, rows: bool, x: Array) -> Array:
+    return x[pattern.rows if rows else pattern.cols]
+
+
+def _gather_bwd(rows, pattern, dy):
+    if rows:
+        return _no_gradient(pattern), edge_sum(pattern, dy)
+    return _no_gradient(pattern), edge_sum(pattern.T, dy[pattern.t_order])
+
+
+_gather.defvjp(lambda pattern, rows, x: (_gather(pattern, rows, x), pattern), _gather_bwd)
+
+
+def _flat(values: Array) -> Array:
+    """`[n_entry, ...] -> [n_entry, d]`; a graph without edges leaves nothing to infer `d` from."""
+    return values.reshape(values.shape[0], math.prod(values.shape[1:]))
+
+
+def _no_gradient(pattern: Structure):
+    return jax.tree.map(lambda _: None, pattern)
+
+
+# --- batching: lanes become features -----------------------------------------------------------
+
+
+def _lanes_folded(backend: str, pattern: Structure, w: Array | None, x: Array) -> Array:
+    if w is None:
+        return _unweighted(backend)(pattern, x)
+    return _weighted(backend)(pattern, w, x)
+
+
+@functools.cache
+def _unweighted(backend: str):
+    @custom_vmap
+    def run(pattern, x):
+        return BACKENDS[backend](pattern, None, x)
+
+    @run.def_vmap
+    def fold(n_lane, batched, pattern, x):  # noqa: ANN001
+        if any(jax.tree.leaves(batched[0])):
+            return _one_by_one(run, n_lane, batched, pattern, x)
+        _, n_col, heads, d = x.shape
+        y = run(pattern, jnp.moveaxis(x, 0, 2).reshape(n_col, heads, n_lane * d))
+        return jnp.moveaxis(y.reshape(-1, heads, n_lane, d), 2, 0), True
+
+    return run
+
+
+@functools.cache
+def _weighted(backend: str):
+    @custom_vmap
+    def run(pattern, w, x):
+        return BACKENDS[backend](pattern, w, x)
+
+    @run.def_vmap
+    def fold(n_lane, batched, pattern, w, x):
+        if any(jax.tree.leaves(batched[0])):
+            return _one_by_one(run, n_lane, batched, pattern, w, x)
+        x = x if batched[2] else jnp.broadcast_to(x, (n_lane, *x.shape))
+        _, n_col, heads, d = x.shape
+        if not batched[1]:
+            y = run(pattern, w, jnp.moveaxis(x, 0, 2).reshape(n_col, heads, n_lane * d))
+            return jnp.moveaxis(y.reshape(-1, heads, n_lane, d), 2, 0), True
+        w = jnp.moveaxis(w, 0, 1).reshape(-1, n_lane * heads)
+        y = run(pattern, w, jnp.moveaxis(x, 0, 1).reshape(n_col, n_lane * heads, d))
+        return jnp.moveaxis(y.reshape(-1, n_lane, heads, d), 1, 0), True
+
+    return run
+
+
+@functools.cache
+def _segment(reduction: str, n_row: int):
+    reduce = {"sum": jax.ops.segment_sum, "max": jax.ops.segment_max}[reduction]
+
+    @custom_vmap
+    def run(rows, values):
+        return reduce(values, rows, n_row, indices_are_sorted=True)
+
+    @run.def_vmap
+    def fold(n_lane, batched, rows, values):
+        if batched[0]:
+            return _one_by_one(run, n_lane, batched, rows, values)
+        y = run(rows, _flat(jnp.moveaxis(values, 0, 1)))
+        return jnp.moveaxis(y.reshape(n_row, n_lane, -1), 1, 0), True
+
+    return run
+
+
+def _one_by_one(run, n_lane: int, batched, *args):
+    """Lanes with patterns of their own run in turn."""
+    args = jax.tree.map(
+        lambda is_batched, a: a if is_batched else jnp.broadcast_to(a, (n_lane, *a.shape)),
+        tuple(batched), tuple(args),
+    )  # fmt: skip
+    return jax.lax.map(lambda lane: run(*lane), args), True

@@ -1,0 +1,112 @@
+"""GAT: attention over neighbours (Velickovic et al., ICLR 2018)."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jgc.graph import (
+    GraphsTuple,
+    Layout,
+    SparseRows,
+    aggregate,
+    at_cols,
+    at_rows,
+    edge_softmax_with_self,
+)
+from jgc.graph import layout as layout_of
+from jgc.models.layers import Dropout, Linear, Site, at_input
+
+
+class GATConv(nn.Module):
+    """One attention layer: `sum_j softmax_j(leaky(a_s . W x_j + a_d . W x_i)) W x_j + b`.
+
+    Every node attends to itself once, whether or not the graph has its self loop, as in PyG.
+
+    Attributes:
+        features: Width of a head.
+        heads: Number of heads.
+        concat: Join heads to `[n_node, heads * features]`; otherwise their mean.
+        dropout: Rate on the attention weights.
+        slope: Of the leaky ReLU.
+
+    References:
+        arXiv 1710.10903, eq. 1 to 6.
+    """
+
+    features: int
+    heads: int = 8
+    concat: bool = True
+    dropout: float = 0.0
+    slope: float = 0.2
+
+    @nn.compact
+    def __call__(self, x: Array | SparseRows, layout: Layout, train: bool) -> Array:
+        """Maps node values `[n_node, d]` to `[n_node, heads * features]` or `[n_node, features]`."""
+        h = Linear(self.heads * self.features, False, name="linear")(x)
+        h = Site(name="message")(h, layout.node_mask)
+        h = h.reshape(-1, self.heads, self.features)
+        weights, own = self._attention(h, layout, train)
+        y = aggregate(h, layout, weights) + own[:, :, None] * h
+        y = Site(name="aggregate")(y, layout.node_mask)
+        y = y.reshape(y.shape[0], -1) if self.concat else y.mean(1)
+        return y + self.param("bias", nn.initializers.zeros, y.shape[-1:])[None]
+
+    def _attention(self, h: Array, layout: Layout, train: bool) -> tuple[Array, Array]:
+        """Weights of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""
+        shape = (1, self.heads, self.features)
+        source, target = (
+            (h * self.param(name, nn.initializers.glorot_uniform(), shape)).sum(-1)
+            for name in ("att_source", "att_target")
+        )
+        edges = layout.edges
+        scores = nn.leaky_relu(at_cols(edges, source) + at_rows(edges, target), self.slope)
+        # A stored self loop is left out here: `own` counts it for every node alike.
+        scores = jnp.where((edges.rows == edges.cols)[:, None], -jnp.inf, scores)
+        own = nn.leaky_relu(source + target, self.slope)
+        both = jnp.concatenate(edge_softmax_with_self(scores, own, layout))
+        mask = jnp.concatenate([layout.edge_mask, layout.node_mask])
+        both = Dropout(self.dropout, name="dropout")(Site(name="attention")(both, mask), train)
+        return both[: edges.n_entry], both[edges.n_entry :]
+
+
+class GAT(nn.Module):
+    """A stack of attention layers with ELU between; the last has `out_heads` heads, averaged.
+
+    Attributes:
+        hidden: Width of a head of the inner layers.
+        out: Width of the result.
+        heads: Heads of the inner layers.
+        out_heads: Heads of the last layer.
+        layers: Number of attention layers, >= 1.
+        dropout: Rate before every layer and on the attention weights.
+
+    Example:
+        >>> import jax
+        >>> from jgc.graph import from_edges
+        >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
+        >>> model = GAT(hidden=4, heads=2, out=3)
+        >>> model.apply(model.init(jax.random.key(0), graph), graph).shape
+        (3, 3)
+    """
+
+    hidden: int = 8
+    out: int = 64
+    heads: int = 8
+    out_heads: int = 1
+    layers: int = 2
+    dropout: float = 0.6
+
+    @nn.compact
+    def __call__(
+        self, graph: GraphsTuple, layout: Layout | None = None, *, train: bool = False
+    ) -> Array:
+        """Node values `[n_node, out]` of a graph with features `[n_node, d]`."""
+        layout = layout_of(graph) if layout is None else layout
+        x = at_input(graph.nodes, layout.node_mask)
+        for i in range(1, self.layers):
+            x = Dropout(self.dropout, name=f"dropout{i}")(x, train)
+            conv = GATConv(self.hidden, self.heads, True, self.dropout, name=f"conv{i}")
+            x = Site(name=f"update{i}")(nn.elu(conv(x, layout, train)), layout.node_mask)
+        x = Dropout(self.dropout, name=f"dropout{self.layers}")(x, train)
+        conv = GATConv(self.out, self.out_heads, False, self.dropout, name=f"conv{self.layers}")
+        return Site(name="output")(conv(x, layout, train), layout.node_mask)

@@ -1,0 +1,127 @@
+"""The parts that all architectures share: sites, linear maps of sparse features, norm, dropout."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jgc.graph import SparseRows, dropout
+
+
+class Site(nn.Module):
+    """A named point at which a quantiser may act; by itself the identity.
+
+    Models hold no other trace of compression. `jgc.apply` intercepts the calls of sites and hands
+    the value with the site's path (`"conv1/message"`) to the quantiser.
+
+    Example:
+        >>> import jax
+        >>> Site(name="input").apply({}, jnp.ones(2), jnp.ones(2, bool)).tolist()
+        [1.0, 1.0]
+    """
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array) -> Array:
+        """Returns `x`, `[n, ...]`; `mask`, bool `[n]`, is True where an entry is real."""
+        del mask
+        return x
+
+
+def at_input(x: Array | SparseRows, node_mask: Array) -> Array | SparseRows:
+    """Passes node features through the site `input`; of sparse rows the stored entries."""
+    site = Site(name="input")
+    if not isinstance(x, SparseRows):
+        return site(x, node_mask)
+    return x._replace(values=site(x.values, node_mask[x.structure.rows]))
+
+
+class Linear(nn.Module):
+    """`x @ kernel + bias` for dense features or sparse rows.
+
+    Attributes:
+        features: Width of the result.
+        use_bias: Adds a bias, zero at first.
+
+    Example:
+        >>> import jax
+        >>> params = Linear(3).init(jax.random.key(0), jnp.ones((2, 4)))["params"]
+        >>> {name: leaf.shape for name, leaf in sorted(params.items())}
+        {'bias': (3,), 'kernel': (4, 3)}
+    """
+
+    features: int
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(self, x: Array | SparseRows) -> Array:
+        """Maps `[n, d_in]` to `[n, features]`."""
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        y = x.matmul(kernel) if isinstance(x, SparseRows) else x @ kernel
+        if self.use_bias:
+            y = y + self.param("bias", nn.initializers.zeros, (self.features,))[None]
+        return y
+
+
+class Dropout(nn.Module):
+    """Dropout by the counter hash of `jgc.graph.dropout`, on stored entries of sparse rows only.
+
+    Attributes:
+        rate: Probability in `[0, 1)` of dropping an entry.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Array | SparseRows, train: bool) -> Array | SparseRows:
+        """Drops entries when `train`, with the rng stream `"dropout"`."""
+        if not train or self.rate == 0:
+            return x
+        return dropout(x, self.rate, self.make_rng("dropout"))
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over real nodes (or graphs) only; padding never enters a statistic.
+
+    Flax's own, with torch's constants: running statistics move by 0.1 a step, epsilon 1e-5.
+    Differs: torch stores the unbiased variance in its running statistics, flax the biased one.
+    """
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array, train: bool) -> Array:
+        """Normalises `[n, d]` over the rows where `mask`, bool `[n]`, is True."""
+        norm = nn.BatchNorm(
+            use_running_average=not train, momentum=0.9, epsilon=1e-5, use_fast_variance=False,
+            name="norm",
+        )  # fmt: skip
+        return norm(x, mask=mask[:, None])
+
+
+class MLP2(nn.Module):
+    """Linear, batch norm (optional), ReLU, linear: the update network of GIN.
+
+    Attributes:
+        hidden: Width between the two.
+        features: Width of the result.
+        batch_norm: Normalise between.
+    """
+
+    hidden: int
+    features: int
+    batch_norm: bool = True
+
+    def setup(self):
+        """Builds the two maps; `first` has its bias apart, so that it can precede a sum."""
+        self.first = Linear(self.hidden, use_bias=False)
+        self.first_bias = self.param("first_bias", nn.initializers.zeros, (self.hidden,))
+        self.norm = BatchNorm() if self.batch_norm else None
+        self.second = Linear(self.features)
+
+    def before(self, x: Array | SparseRows) -> Array:
+        """The first map without its bias, `[n, d] -> [n, hidden]`."""
+        return self.first(x)
+
+    def __call__(self, summed: Array, mask: Array, train: bool) -> Array:
+        """All that follows the first map, `[n, hidden] -> [n, features]`."""
+        h = summed + self.first_bias[None]
+        h = h if self.norm is None else self.norm(h, mask, train)
+        return self.second(jnp.maximum(h, 0))
