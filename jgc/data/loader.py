@@ -1,0 +1,174 @@
+"""`load`: a data set by its name, with the split that was asked for."""
+
+import difflib
+import os
+from pathlib import Path
+
+from jgc.data.block_model import sbm
+from jgc.data.dataset import DataError, Dataset, Parsed
+from jgc.data.geom_gcn import geom_gcn_splits, read_geom_gcn, split_source
+from jgc.data.links import graph_pairs, link_split
+from jgc.data.moleculenet import read_moleculenet
+from jgc.data.motifs import motif
+from jgc.data.npz import read_npz
+from jgc.data.planetoid import read_planetoid
+from jgc.data.scaffold import scaffold_split
+from jgc.data.source import Files, find_files
+from jgc.data.splits import class_split, random_split, stratified_folds
+from jgc.data.table import SPECS, Spec, tudataset
+from jgc.data.table import npz as npz_spec
+from jgc.data.tu import read_tu
+
+_READERS = {
+    "planetoid": read_planetoid,
+    "npz": read_npz,
+    "geom-gcn": read_geom_gcn,
+    "tu": read_tu,
+    "moleculenet": read_moleculenet,
+}
+_EMBEDDED = {"sbm": sbm, "motif": motif}
+
+
+def names() -> list[str]:
+    """The names that `load` knows, sorted.
+
+    Others: "tu:NAME" for any TUDataset, "npz:PATH" for a file in the gnn-benchmark layout, and
+    "NAME-link" for the link task of a node set.
+    """
+    return sorted(SPECS)
+
+
+def info(name: str) -> Spec:
+    """The row of the table for a name, with its default task and split.
+
+    Raises:
+        DataError: for an unknown name; the nearest known ones are suggested.
+
+    Example:
+        >>> info("cora").split, info("cora-link").task, info("tu:AIDS").source.folder
+        ('public', 'link', 'tudataset/AIDS')
+    """
+    kind, _, rest = name.partition(":")
+    if kind.lower() == "tu" and rest:
+        return SPECS.get(rest.lower(), tudataset(rest, "any TUDataset"))
+    if kind.lower() == "npz" and rest:
+        return npz_spec(name, Path(rest).name, "a file of your own")
+    key = name.lower()
+    stem = key.removesuffix("-link")
+    if key in SPECS:
+        return SPECS[key]
+    if stem in SPECS and SPECS[stem].task == "node":
+        return SPECS[stem]._replace(task="link", split="link")
+    near = difflib.get_close_matches(key, names(), n=3)
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {names()}."
+    raise DataError(f"Unknown data set {name!r}. {hint} Any TUDataset loads as 'tu:NAME'.")
+
+
+def load(
+    name: str,
+    *,
+    task: str | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    n_splits: int | None = None,
+    folder: str | os.PathLike | None = None,
+) -> Dataset:
+    """Loads a data set: embedded, from files of yours, from the cache, or from its public home.
+
+    Args:
+        name: One of `names()`, in any case, or one of the forms that it describes.
+        task: "link" makes a link prediction task of a node set; by default the set's own task.
+        split: Node sets: "public", "random" (20 a class, 500, the rest; by `seed`), "geom-gcn"
+            (the ten published splits). Graph sets: "kfold" (stratified, with an inner hold-out),
+            "random" (80/10/10), "scaffold" (molecules). Link tasks: "link" (85/5/10). `None`: the
+            set's default.
+        seed: Seed of the first split; the next ones count on. It changes no graph.
+        n_splits: How many; for "kfold" the number of folds. By default 10 for "kfold" and
+            "geom-gcn", else 1.
+        folder: A folder to look in before `JGC_DATA_DIR`, the cache and a download.
+
+    Returns:
+        The `Dataset`.
+
+    Raises:
+        DataError: for an unknown name, task or split; for files that cannot be found or are not
+            what they should be, with file and place.
+
+    Example:
+        >>> data = load("sbm")
+        >>> data.task, len(data.graphs), [len(part) for part in data.splits[0][:3]]
+        ('node', 1, [140, 500, 1000])
+    """
+    spec = info(name)
+    task = task or spec.task
+    if task != spec.task and (task, spec.task) != ("link", "node"):
+        raise DataError(f"`task` is {task!r}; {name!r} is a data set for {spec.task!r}.")
+    split = split or ("link" if task == "link" else spec.split)
+    parsed, notes = _read(spec, name, folder)
+    splits = _splits(spec, task, split, parsed, seed, n_splits, folder)
+    link = task == "link"
+    return Dataset(
+        name=spec.name,
+        task=task,
+        graphs=parsed.graphs,
+        labels=None if link else parsed.labels,
+        splits=splits,
+        metric="roc_auc" if link else spec.metric,
+        n_class=1 if link else parsed.n_class,
+        kind="binary" if link else spec.kind,
+        notes=notes + parsed.notes,
+    )
+
+
+def _read(spec: Spec, name: str, folder) -> tuple[Parsed, tuple[str, ...]]:
+    if spec.source is None:
+        return _EMBEDDED[spec.reader](), ()
+    if name.lower().startswith("npz:"):
+        path = Path(name[4:])
+        if not path.is_file():
+            raise DataError(f"{path}: no such file.")
+        files = Files(path.parent)
+    else:
+        files = find_files(name, spec.source, folder=folder)
+    return _READERS[spec.reader](files, **spec.options), files.notes
+
+
+def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> tuple:
+    allowed = _allowed(spec, task, parsed)
+    if split not in allowed:
+        raise DataError(f"`split` is {split!r}; for {spec.name!r} ({task}) it may be {allowed}.")
+    if n_splits is not None and n_splits < 1:
+        raise DataError(f"`n_splits` must be at least 1, got {n_splits}.")
+    if split in ("public", "scaffold") and (n_splits or 1) > 1:
+        raise DataError(f"`n_splits` is {n_splits}, but there is one {split!r} split only.")
+    if split == "geom-gcn" and (n_splits or 10) > 10:
+        raise DataError(f"`n_splits` is {n_splits}, but there are ten 'geom-gcn' splits.")
+    seeds = range(seed, seed + (n_splits or 1))
+    labels = parsed.labels
+    match split:
+        case "public":
+            return (parsed.public,)
+        case "scaffold":
+            return (scaffold_split(parsed.smiles),)
+        case "kfold":
+            return stratified_folds(labels, seed=seed, n_folds=n_splits or 10)
+        case "geom-gcn":
+            files = find_files(f"{spec.name} splits", split_source(spec.name), folder=folder)
+            return geom_gcn_splits(files, labels, split_source(spec.name).files[: n_splits or 10])
+        case "link":
+            graph, n_node = parsed.graphs[0], int(parsed.graphs[0].n_node[0])
+            return tuple(link_split(graph_pairs(graph), n_node=n_node, seed=s) for s in seeds)
+    if task == "node":
+        return tuple(class_split(labels, seed=s) for s in seeds)
+    return tuple(random_split(len(parsed.graphs), seed=s) for s in seeds)
+
+
+def _allowed(spec: Spec, task: str, parsed: Parsed) -> list[str]:
+    if task == "link":
+        return ["link"]
+    if task == "node":
+        public = ["public"] if parsed.public else []
+        has_files = spec.name in ("cora", "citeseer", "pubmed", "chameleon")
+        return public + ["random"] + (["geom-gcn"] if has_files else [])
+    scaffold = ["scaffold"] if parsed.smiles else []
+    return scaffold + ["random"] + (["kfold"] if spec.kind == "class" else [])
