@@ -1,0 +1,223 @@
+"""The words a person types: `jgc data | compress | study | report | inspect`."""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+# Rooms are imported inside the commands: `jgc --help` answers without jax or matplotlib.
+
+
+class Commands(TyperGroup):
+    """The commands; a mistake of the user ends in one sentence, never in a traceback."""
+
+    def invoke(self, ctx):
+        """Runs the command and turns its errors into `error: ...` and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # `jgc data list | head`: typer ends that in silence.
+        except (ValueError, OSError) as error:
+            print(f"error: {_said(error)}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            print(f"\ninterrupted{_after(ctx.invoked_subcommand)}", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Make graph neural networks small and fast, with the measurements to prove it.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="List and fetch data sets.")
+app.add_typer(data_app, name="data")
+
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for rows and report.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Skip what the folder already holds.")]
+Seeds = Annotated[int | None, typer.Option("--seeds", help="Repeat with this many seeds.")]
+
+
+def main() -> None:
+    """Entry point of the `jgc` command."""
+    # Lanes are split over one XLA device a core. Read when jax starts; what the user set stays.
+    if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(_n_cores()))
+    app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"jgc {version('jgc')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    _asked: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets that jgc knows."""
+    from jgc import data
+    from jgc.report.table import Table, print_table
+
+    specs = [data.info(name) for name in data.names()]
+    lines = [(s.name, s.task, s.metric, s.split, s.about) for s in specs]
+    header = ("name", "task", "metric", "split", "about")
+    print_table(Table("Data sets", header, tuple(lines)), _console())
+
+
+@data_app.command("get")
+def data_get(name: Annotated[str, typer.Argument(help="A name of `jgc data list`.")]) -> None:
+    """Fetch a data set, check it and print what is in it."""
+    from jgc import data
+    from jgc.report.table import Table, print_table
+
+    summary = data.load(name).summary()
+    notes = summary.pop("notes", [])
+    lines = [(key, _plain(value)) for key, value in summary.items() if key != "name"]
+    print_table(Table(str(summary["name"]), ("what", "value"), tuple(lines)), _console())
+    for note in notes:
+        print(f"note: {note}")
+
+
+@app.command()
+def compress(
+    dataset: Annotated[str, typer.Argument(help="A name of `jgc data list`.")],
+    model: Annotated[str, typer.Argument(help="gcn, gat, gin, sage, ...")],
+    prune: Annotated[str | None, typer.Option(help="NAME:SPARSITY, e.g. global:0.5")] = None,
+    quantize: Annotated[str | None, typer.Option(help="NAME:BITS, e.g. qat:8")] = None,
+    out: Out = None,
+    seeds: Annotated[int, typer.Option(help="Repeat with this many seeds.", min=1)] = 1,
+    task: Annotated[str | None, typer.Option(help="node, link or graph")] = None,
+    split: Annotated[str | None, typer.Option(help="e.g. public, random, kfold")] = None,
+) -> None:
+    """Train one model, compress it, and write the small file and its report."""
+    from jgc import data
+    from jgc.study.compress import compress as run
+    from jgc.study.method import parse_method, parse_quantizer
+
+    pruner = None if prune is None else parse_method(prune)
+    quantizer = None if quantize is None else parse_quantizer(quantize)
+    folder = out or Path("runs") / f"{dataset}-{model}".replace(os.sep, "-")
+    loaded = data.load(dataset, task=task, split=split)
+    result = run(model, loaded, prune=pruner, quantize=quantizer, seeds=seeds)
+    result.save(folder)
+    _show(folder)
+
+
+@app.command()
+def study(
+    source: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="What to run.")],
+    out: Out = None,
+    seeds: Seeds = None,
+    resume: Resume = False,
+) -> None:
+    """Run a recipe and write rows, tables, figures and report.html."""
+    from jgc.study.progress import Progress
+    from jgc.study.recipe import load_recipe, named_recipe
+    from jgc.study.store import Store
+
+    is_file = source.endswith(".toml") or os.sep in source
+    recipe = load_recipe(Path(source)) if is_file else named_recipe(source)
+    recipe = recipe if seeds is None else recipe.with_seeds(seeds)
+    folder = out or Path("runs") / recipe.name
+    done = len(Store(folder, report=_complain).rows())
+    if done and not resume:
+        raise ValueError(
+            f"{folder} already holds {done} rows. Add --resume to go on with them, or choose "
+            "another folder with --out."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.toml").write_text(recipe.to_toml(), "utf-8")
+
+    from jgc.study.runner import run_study
+
+    with Progress(recipe.n_rows) as progress:
+        run_study(recipe, folder, resume=resume, seeds=seeds, report=progress.line)
+    _show(folder)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="The --out of a study.")]) -> None:
+    """Rebuild tables, figures and report.html from the rows of a folder."""
+    _show(folder)
+
+
+@app.command()
+def inspect(
+    artefact: Annotated[Path, typer.Argument(help="A compressed model, or its folder.")],
+) -> None:
+    """Show a compressed model tensor by tensor: shape, kept weights, bits, bytes."""
+    from jgc import pack
+    from jgc.report.table import Table, print_table
+
+    path = artefact / "model.safetensors" if artefact.is_dir() else artefact
+    held = pack.load(path)
+    lines = [
+        (t.path, " x ".join(map(str, t.shape)), f"{t.kept:,}", str(t.bits), t.positions, t.values,
+         f"{t.n_bytes:,}")
+        for t in held.tensors
+    ]  # fmt: skip
+    header = ("tensor", "shape", "kept", "bits", "positions", "values", "bytes")
+    print_table(Table(str(path), header, tuple(lines)), _console())
+    print(f"{held.n_bytes:,} bytes in the file, header and statistics included")
+    for key, value in held.meta.items():
+        print(f"{key}: {_plain(value)}")
+
+
+def _show(folder: Path) -> None:
+    """Prints the tables of a folder's rows and writes its report."""
+    from jgc.report.page import write_report
+    from jgc.report.table import print_tables, tables
+    from jgc.study.store import Store
+
+    written = write_report(folder)
+    print_tables(tables(Store(folder, report=_complain).rows()), _console())
+    print(f"\nreport: {written[0]}")
+
+
+def _console():
+    from rich.console import Console
+
+    return Console()
+
+
+def _complain(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr)
+
+
+def _plain(value) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _after(command: str | None) -> str:
+    kept = "; rows already written stay; continue with --resume"
+    return kept if command == "study" else ""
+
+
+def _n_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # A container may own fewer cores than the machine has.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,141 @@
+"""The report of a study: tables, figures and one self-contained HTML page, from its rows alone."""
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from jgc.report.figure import BLUE, HAIRLINE, INK, write_figures
+from jgc.report.table import NOTES, tables, to_csv, to_markdown
+from jgc.study.store import Store
+
+_CAPTIONS = {
+    "bytes": "Test score against the measured bytes of the file that restores the model. "
+    "The band is the Pareto front of the means; bars are 95 % intervals over seeds.",
+    "sparsity": "Test score against the fraction of prunable weights removed. "
+    "The dashed line is the dense model; bars are 95 % intervals over seeds.",
+}
+
+
+def write_report(folder: str | Path) -> list[Path]:
+    """Rebuilds tables, figures and page from `results.jsonl` in a folder.
+
+    Args:
+        folder: A study's folder. A `recipe.toml` in it is shown on the page.
+
+    Returns:
+        The files written: `report.html`, `table.md`, `table.csv` and `figures/*`. The same rows
+        give the same bytes.
+
+    Raises:
+        ValueError: if there are no rows, or a line of the file is no row.
+        OSError: if a file cannot be read or written.
+    """
+    folder = Path(folder)
+    store = Store(folder)
+    rows = store.rows()
+    if not rows:
+        raise ValueError(
+            f"{store.path}: there are no rows to report. Is this the `--out` of a study?"
+        )
+    figures = write_figures(rows, folder / "figures")
+    recipe = folder / "recipe.toml"
+    page = render_page(
+        rows,
+        {path.stem: path.read_text("utf-8") for path in figures if path.suffix == ".svg"},
+        name=folder.resolve().name,
+        recipe=recipe.read_text("utf-8") if recipe.is_file() else None,
+    )
+    texts = {
+        "report.html": page,
+        "table.md": to_markdown(tables(rows)),
+        "table.csv": to_csv(rows),
+    }
+    return [*(_write(folder / name, text) for name, text in texts.items()), *figures]
+
+
+def render_page(
+    rows: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, str],
+    *,
+    name: str,
+    recipe: str | None = None,
+) -> str:
+    """The page as one HTML document that needs no other file and no network.
+
+    Args:
+        rows: Result rows.
+        figures: SVG by name, as `write_figures` draws them. They are put in as they are; all
+            other text is escaped.
+        name: Title of the page.
+        recipe: TOML that was run, if known.
+
+    Returns:
+        HTML.
+    """
+    # Strict: a misspelt name in the template is an error, not a blank.
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)  # fmt: skip
+    source = resources.files("jgc.report").joinpath("page.html.j2").read_text("utf-8")
+    command = "jgc study recipe.toml" if recipe else None
+    return environment.from_string(source).render(
+        name=name,
+        facts=_facts(rows),
+        command=command,
+        rebuild=f"jgc report {shlex.quote(name)}",
+        figures=[
+            (figure, _CAPTIONS.get(figure, ""), _inline(svg, figure))
+            for figure, svg in figures.items()
+        ],
+        tables=tables(rows),
+        notes=NOTES,
+        recipe=recipe,
+    )
+
+
+def _facts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What all numbers of the page rest on; unknown facts are left out."""
+    facts = [("rows", str(len(rows))), ("seeds", str(len({row["seed"] for row in rows})))]
+    for key in ("device", "jax", "jgc"):
+        values = sorted({row[key] for row in rows if key in row})
+        facts += [(key, ", ".join(values))] if values else []
+    for key, title in (("wall_s", "run time"), ("compile_s", "of that compiling")):
+        seconds = [row[key] for row in rows if key in row]
+        facts += [(title, _duration(sum(seconds)))] if seconds else []
+    return facts
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _inline(svg: str, name: str) -> Markup:
+    """An SVG as part of the page: its ids made unique, its ink that of the page."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for colour, variable in ((INK, "ink"), (HAIRLINE, "line"), (BLUE, "mark")):
+        svg = svg.replace(colour, f"var(--{variable})")
+    # The paper of the figure is its first patch; the page has its own.
+    svg = re.sub(r"(fill: )(#ffffff|white)", r"\1none", svg)
+    # As wide as the page allows, but neither blown up nor, on a phone, too small to read.
+    width = re.search(r'<svg[^>]*? width="([\d.]+)pt"', svg)
+    natural = round(1.4 * float(width[1])) if width else 900
+    style = f'style="max-width: {natural}px; min-width: {min(natural, 720)}px"'
+    return Markup(re.sub(r' width="[^"]*" height="[^"]*"', f" {style}", svg, count=1))
+
+
+def _write(path: Path, text: str) -> Path:
+    """Writes the whole text or, on a full disk, leaves the file that was there."""
+    scratch = path.with_name(f".{path.name}.tmp")
+    try:
+        scratch.write_text(text, "utf-8")
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return path

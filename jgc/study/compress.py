@@ -1,0 +1,158 @@
+"""`compress`: one model, one data set, one call."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+
+from jgc import pack
+from jgc.data import Dataset
+from jgc.models import MODELS
+from jgc.prune import Pruner
+from jgc.quant import Quantizer
+from jgc.study.job import Job, Level, packable, run_job
+from jgc.study.method import Method as Words
+from jgc.study.method import parse_method, parse_quantizer
+from jgc.study.plan import Plan, method_of, of_model, plan
+from jgc.study.recipe import Settings
+from jgc.study.store import Store
+from jgc.train import Method, Model, Phase
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What `compress` gives back.
+
+    Attributes:
+        rows: One a seed, dense rows first: see the keys in `jgc.study.rows`.
+        model: The module, fitted to the task.
+        best: The compressed model of the seed that validation likes most.
+        artefact: The arguments that `jgc.pack.save` packs it with.
+    """
+
+    rows: list[dict[str, Any]]
+    model: nn.Module
+    best: Model
+    artefact: dict[str, Any]
+
+    def save(self, folder: str | Path) -> pack.Artefact:
+        """Writes `model.safetensors` and the rows into a folder, which is made.
+
+        Args:
+            folder: Where to.
+
+        Returns:
+            The artefact as it can be loaded again.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        Store(folder).append(self.rows)
+        return pack.save(folder / "model.safetensors", **self.artefact)
+
+
+def compress(
+    model: str | nn.Module,
+    data: Dataset,
+    *,
+    prune: str | Words | Pruner | None = None,
+    quantize: str | Words | Quantizer | None = None,
+    seeds: int = 1,
+    **settings,
+) -> Result:
+    """Trains a model dense, compresses it, and measures both.
+
+    Args:
+        model: A name of `jgc.models.MODELS`, or a model of that room.
+        data: From `jgc.data.load`.
+        prune: `"global:0.5"`, or a `Pruner` such as `jgc.prune.global_magnitude(0.5)`.
+        quantize: `"qat:8"`, or a `Quantizer` such as `jgc.quant.qat(8)`.
+        seeds: Repetitions, >= 1, all in one program.
+        settings: `epochs`, `finetune_epochs`, `learning_rate`, ...: see `jgc.study.Settings`.
+
+    Returns:
+        A `Result`.
+
+    Raises:
+        ValueError: for an unknown word, a value out of its range, or a setting that the model
+            does not have.
+
+    Example:
+        >>> import jgc
+        >>> data = jgc.data.load("sbm")
+        >>> result = compress("gcn", data, prune="global:0.9", hidden=16, epochs=20)
+        >>> dense, small = result.rows
+        >>> small["bytes_file"] < dense["bytes_file"] / 7, round(small["sparsity"], 3)
+        (True, 0.9)
+    """
+    if seeds < 1:
+        raise ValueError(f"`seeds` must be >= 1, got {seeds}.")
+    chosen = Settings(**settings)
+    ready = plan(data, model, chosen) if isinstance(model, str) else of_model(data, model, chosen)
+    name = model if isinstance(model, str) else _name(model)
+    method, level = _method(prune, quantize, ready)
+    plain = method_of("dense", ready.epochs, 0)
+    dense = Job(data, name, ready, plain, _runs(Level(None, None), seeds))
+    first = run_job(dense)
+    if method.name == "dense":
+        return _result(dense, level, first.rows, first.rows, first.models)
+    tests = {row["seed"]: row["test"] for row in first.rows}
+    job = Job(data, name, ready, method, _runs(level, seeds))
+    second = run_job(job, dense_test=tests)
+    return _result(job, level, first.rows + second.rows, second.rows, second.models)
+
+
+def _result(job: Job, level: Level, rows, candidates, models: list[Model]) -> Result:
+    sign = -1 if candidates[0]["metric"] == "mae" else 1
+    best = max(range(len(candidates)), key=lambda i: sign * candidates[i]["val"])
+    row = candidates[best]
+    meta = {name: row[name] for name in ("metric", "val", "test", "config")}
+    artefact = packable(job, level, models[best]) | {"meta": meta}
+    return Result(rows, job.plan.model, models[best], artefact)
+
+
+def _method(prune, quantize, ready: Plan) -> tuple[Method, Level]:
+    """The method and its one level, from words or from ready-made transforms."""
+    prune = parse_method(prune) if isinstance(prune, str) else prune
+    quantize = parse_quantizer(quantize) if isinstance(quantize, str) else quantize
+    words = [part for part in (prune, quantize) if isinstance(part, Words)]
+    given = [part for part in (prune, quantize) if part is not None]
+    if len(words) == len(given):
+        name = "+".join(word.name for word in words) or "dense"
+        levels = [level for word in words for level in word.levels]
+        sparsity = next((s for s, _ in levels if s is not None), None)
+        bits = next((b for _, b in levels if b is not None), None)
+        return method_of(name, ready.epochs, ready.finetune_epochs), Level(sparsity, bits)
+    return _from_transforms(prune, quantize, ready)
+
+
+def _from_transforms(prune, quantize, ready: Plan) -> tuple[Method, Level]:
+    if any(isinstance(part, Words) for part in (prune, quantize)):
+        raise ValueError("Give `prune` and `quantize` both as words or both as transforms.")
+    tune = ready.finetune_epochs or 1
+    phases, level = [Phase(ready.epochs)], Level(None, None)
+    if prune is not None:
+        phases.append(Phase(tune, prune=True))
+    if quantize is not None:
+        first = Phase(ready.epochs, quantize=True)
+        phases = [*phases, Phase(tune, quantize=True)] if prune is not None else [first]
+    name = "+".join(word for word, part in (("pruner", prune), ("quantizer", quantize)) if part)
+    return Method(
+        name,
+        tuple(phases),
+        None if prune is None else lambda sparsity, key: prune,
+        None if quantize is None else lambda bits: quantize,
+    ), level
+
+
+def _runs(level: Level, seeds: int) -> tuple[tuple[Level, int], ...]:
+    return tuple((level, seed) for seed in range(seeds))
+
+
+def _name(model: nn.Module) -> str:
+    names = {cls: name for name, cls in MODELS.items()}
+    inner = getattr(model, "encoder", model)
+    return names.get(type(inner), type(inner).__name__.lower())

@@ -1,0 +1,204 @@
+"""`Job`: one (data set, model, method) with all its lanes, from training to result rows."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jgc import pack
+from jgc.data import Dataset
+from jgc.graph import GraphsTuple, SparseRows
+from jgc.pack.operations import operations
+from jgc.prune import sparsity_of
+from jgc.study.plan import Plan
+from jgc.study.rows import row_key
+from jgc.train import Lane, Method, Model, lane, problem, train
+
+
+class Level(NamedTuple):
+    """How much is compressed; `None` where the method does not do that."""
+
+    sparsity: float | None
+    bits: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One program: a method on a model and a data set, over levels and seeds.
+
+    Attributes:
+        dataset: The data.
+        model_name: As it appears in rows.
+        plan: Model and training settings.
+        method: What is done.
+        runs: `(level, seed)` of every lane.
+    """
+
+    dataset: Dataset
+    model_name: str
+    plan: Plan
+    method: Method
+    runs: tuple[tuple[Level, int], ...]
+
+    @property
+    def title(self) -> str:
+        """For progress: `"cora node gcn global"`."""
+        return f"{self.dataset.name} {self.dataset.task} {self.model_name} {self.method.name}"
+
+    def config(self, level: Level, seed: int) -> dict[str, Any]:
+        """What the row of a lane is keyed by: everything that its numbers depend on."""
+        split = self.dataset.splits[seed % len(self.dataset.splits)]
+        return {
+            "dataset": self.dataset.name,
+            "task": self.dataset.task,
+            "split": split.name,
+            "model": self.model_name,
+            "settings": self.plan.settings.model_dump(exclude_none=True),
+            "phases": [list(phase) for phase in self.method.phases],
+            "method": self.method.name,
+            "sparsity": level.sparsity,
+            "bits": level.bits,
+            "seed": seed,
+        }
+
+    def key(self, level: Level, seed: int) -> str:
+        """The row's key."""
+        return row_key(self.config(level, seed))
+
+    def without(self, done: set[str]) -> "Job":
+        """The job with only the lanes whose keys are not in `done`."""
+        runs = tuple(run for run in self.runs if self.key(*run) not in done)
+        return dataclasses.replace(self, runs=runs)
+
+
+class Outcome(NamedTuple):
+    """What a job gives.
+
+    Attributes:
+        rows: One a lane.
+        models: The chosen `Model` of each lane, on the host.
+        traces: How often the program was traced.
+    """
+
+    rows: list[dict[str, Any]]
+    models: list[Model]
+    traces: int
+
+
+def run_job(
+    job: Job,
+    *,
+    dense_test: dict[int, float] | None = None,
+    folder: Path | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Trains all lanes of a job in one program and measures the results.
+
+    Args:
+        job: With at least one lane.
+        dense_test: Test score of the dense model by seed, where it is known.
+        folder: For checkpoints.
+        report: Called with (epochs done, epochs in all).
+
+    Returns:
+        An `Outcome`.
+
+    Raises:
+        ValueError: if validation never gave a number, as when training diverged.
+    """
+    lanes = [_lane(job, level, seed) for level, seed in job.runs]
+    task = problem(job.dataset, batch_size=job.plan.batch_size)
+    began = time.perf_counter()
+    trained = train(
+        job.plan.model, task, job.method, lanes,
+        optimiser=job.plan.optimiser, folder=folder, report=report,
+    )  # fmt: skip
+    wall_s = (time.perf_counter() - began) / len(lanes)
+    models = [
+        jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(lanes))
+    ]
+    rows = []
+    for i, ((level, seed), model) in enumerate(zip(job.runs, models, strict=True)):
+        best = jax.tree.map(lambda a, i=i: a[i].item(), trained.state.best._replace(model=None))
+        if not np.isfinite(best.val):
+            raise ValueError(
+                f"{job.title}, seed {seed}: validation never gave a number. Did training diverge? "
+                "Try a smaller `learning_rate`."
+            )
+        row = {
+            **{k: v for k, v in job.config(level, seed).items() if k not in ("settings", "phases")},
+            "metric": task.metric,
+            "val": best.val,
+            "test": best.test,
+            "test_oracle": best.oracle,
+            **_sizes(job, level, model),
+            "compile_s": round(trained.compile_s, 3),
+            "wall_s": round(wall_s, 3),
+            "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
+            "jax": jax.__version__,
+            "jgc": version("jgc"),
+            "config": job.config(level, seed),
+        }
+        if dense_test and seed in dense_test:
+            row["dense_test"] = dense_test[seed]
+        rows.append({name: value for name, value in row.items() if value is not None})
+    return Outcome(rows, models, trained.traces)
+
+
+def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
+    """The arguments of `jgc.pack.save` for a trained model."""
+    grids, symmetric, stats = None, True, dict(model.stats)
+    if model.quant is not None and job.method.quantizer is not None:
+        quantizer = job.method.quantizer(jax.numpy.int32(level.bits))
+        grids = quantizer.grids(model.quant, model.params)
+        symmetric = quantizer.symmetric_weights
+        stats["sites"] = model.quant.sites
+    return {
+        "params": model.params, "masks": model.masks, "grids": grids,
+        "symmetric": symmetric, "stats": stats,
+    }  # fmt: skip
+
+
+def _sizes(job: Job, level: Level, model: Model) -> dict[str, Any]:
+    """Bytes of the files, and computed operations a graph."""
+    variables = {"params": model.params, **model.stats}
+    found = operations(
+        job.plan.model, variables, _whole(job.dataset), model.masks, level.bits or 32
+    )
+    cost = pack.total(found)
+    n_graph = len(job.dataset.graphs)
+    sizes = {
+        "bytes_dense": pack.dense_bytes(variables),
+        "bytes_file": pack.file_bytes(**packable(job, level, model)),
+        "macs": cost.macs / n_graph,
+        "bops": cost.bops / n_graph,
+    }
+    if model.masks is not None:
+        sizes["sparsity"] = float(sparsity_of(model.masks))
+    return sizes
+
+
+def _whole(dataset: Dataset) -> GraphsTuple:
+    """Shapes of all graphs of a data set as one batch."""
+    nodes = dataset.graphs[0].nodes
+    n_node = sum(graph.nodes.shape[0] for graph in dataset.graphs)
+    n_edge = sum(graph.senders.size for graph in dataset.graphs)
+    if not isinstance(nodes, SparseRows):
+        nodes = jax.ShapeDtypeStruct((n_node, nodes.shape[1]), np.float32)
+    ends = jax.ShapeDtypeStruct((n_edge,), np.int32)
+    counts = jax.ShapeDtypeStruct((len(dataset.graphs),), np.int32)
+    return GraphsTuple(nodes, None, ends, ends, None, counts, counts)
+
+
+def _lane(job: Job, level: Level, seed: int) -> Lane:
+    return lane(
+        seed,
+        split=seed % len(job.dataset.splits),
+        sparsity=level.sparsity or 0.0,
+        bits=level.bits or 8,
+    )

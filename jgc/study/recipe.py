@@ -1,0 +1,150 @@
+"""Recipes: what a study runs, in TOML, checked before anything runs."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from jgc.study.method import Method, Name
+from jgc.study.rows import did_you_mean
+from jgc.study.toml import Table
+
+RECIPES = Path(__file__).parent / "recipes"
+
+# A description says what is allowed: it is the second half of every error about the key.
+Count = Annotated[StrictInt | None, Field(ge=1, description="a whole number >= 1")]
+CountOr0 = Annotated[StrictInt | None, Field(ge=0, description="a whole number >= 0")]
+Rate = Annotated[StrictFloat | None, Field(ge=0, lt=1, description="a rate in [0, 1)")]
+Step = Annotated[StrictFloat | None, Field(gt=0, description="a number > 0")]
+Decay = Annotated[StrictFloat | None, Field(ge=0, description="a number >= 0")]
+Switch = Annotated[StrictBool | None, Field(description="true or false")]
+
+
+class Settings(Table):
+    """Settings of a model and its training; what is absent is the model's or the task's default."""
+
+    hidden: Count = None
+    layers: Count = None
+    heads: Count = None
+    dropout: Rate = None
+    input_dropout: Rate = None
+    batch_norm: Switch = None
+    readout: Annotated[
+        Literal["sum", "mean", "max"] | None, Field(description='"sum", "mean" or "max"')
+    ] = None
+    epochs: Count = None
+    finetune_epochs: CountOr0 = None
+    learning_rate: Step = None
+    weight_decay: Decay = None
+    batch_size: Count = None
+
+
+class Run(Table):
+    """One model on one data set, compressed in several ways."""
+
+    tables: ClassVar = {"settings": Settings, "method": Method}
+
+    dataset: Name
+    task: Annotated[
+        Literal["node", "link", "graph"] | None, Field(description='"node", "link" or "graph"')
+    ] = None
+    split: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
+    model: Name
+    settings: Settings = Field(Settings(), description="a table [run.settings]")
+    method: tuple[Method, ...] = Field(min_length=1, description="one [[run.method]] or more")
+
+
+class Recipe(Table):
+    """What a study runs.
+
+    Attributes:
+        name: Names the default output folder.
+        seeds: Every run is repeated with seeds `0 .. seeds - 1`.
+        run: The runs, in order.
+    """
+
+    tables: ClassVar = {"run": Run}
+
+    name: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="letters, digits, `.`, `_` and `-` (it names a folder)"
+    )
+    seeds: StrictInt = Field(10, ge=1, le=1000, description="a whole number in 1..1000")
+    run: tuple[Run, ...] = Field(min_length=1, description="one [[run]] or more")
+
+    @property
+    def n_rows(self) -> int:
+        """Number of result rows that the study ends with."""
+        return self.seeds * sum(len(m.levels) for run in self.run for m in run.method)
+
+    def with_seeds(self, seeds: int) -> "Recipe":
+        """The same recipe with another number of seeds.
+
+        Raises:
+            ValueError: if `seeds` is outside 1..1000.
+        """
+        return Recipe.checked(self.model_dump(exclude_defaults=True) | {"seeds": seeds}, self.name)
+
+
+def load_recipe(source: str | Path) -> Recipe:
+    """Reads and checks a recipe.
+
+    Args:
+        source: Path of a TOML file, or TOML text (anything with a line break).
+
+    Returns:
+        The `Recipe`.
+
+    Raises:
+        ValueError: naming file and place, for bad TOML, an unknown key (with the nearest known
+            one), a missing key, or a value outside its range.
+        OSError: if the file cannot be read.
+
+    Example:
+        >>> recipe = load_recipe('''
+        ... name = "cora"
+        ... [[run]]
+        ... dataset = "cora"
+        ... model = "gcn"
+        ... [[run.method]]
+        ... name = "dense"
+        ... ''')
+        >>> recipe.seeds, recipe.run[0].model, recipe.n_rows
+        (10, 'gcn', 10)
+    """
+    is_text = isinstance(source, str) and "\n" in source
+    place = "recipe" if is_text else str(source)
+    try:
+        text = str(source) if is_text else Path(source).read_bytes().decode()
+        tables = tomllib.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{place}: not TOML: {error}.") from None
+    return Recipe.checked(tables, place)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with jgc.
+
+    Example:
+        >>> "quickstart" in recipe_names()
+        True
+    """
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def named_recipe(name: str) -> Recipe:
+    """A recipe that comes with jgc.
+
+    Args:
+        name: One of `recipe_names()`.
+
+    Raises:
+        ValueError: for an unknown name.
+
+    Example:
+        >>> named_recipe("quickstart").name
+        'quickstart'
+    """
+    if name not in recipe_names():
+        raise ValueError(f"No recipe is called `{name}`{did_you_mean(name, recipe_names())}")
+    return load_recipe(RECIPES / f"{name}.toml")

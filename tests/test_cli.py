@@ -1,0 +1,176 @@
+"""The words a person types, run in this process with stand-ins for what trains."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from jgc import cli
+from jgc.study.store import Store
+from tests.report.cases import METHODS, RUNS, study
+
+ROOT = Path(__file__).parents[1]
+ROWS = study(RUNS[:1], METHODS, 2)
+
+
+def run(*words, code=0) -> SimpleNamespace:
+    result = CliRunner().invoke(cli.app, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return SimpleNamespace(out=result.stdout, err=result.stderr)
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    """A stand-in for the runner that writes `ROWS` and keeps what it was asked."""
+    asked = []
+
+    def run_study(recipe, folder, *, resume, seeds, report):
+        asked.append(SimpleNamespace(recipe=recipe, resume=resume, seeds=seeds))
+        report("sbm gcn dense")
+        Store(folder).append(ROWS)
+        return ROWS
+
+    module = ModuleType("jgc.study.runner")
+    module.run_study = run_study
+    monkeypatch.setitem(sys.modules, "jgc.study.runner", module)
+    return asked
+
+
+def test_study_writes_rows_tables_figures_and_page(tmp_path, runner, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = run("study", "quickstart", "--seeds", 2)
+    folder = tmp_path / "runs" / "quickstart"
+    assert "| global+qat |" in said.out
+    assert f"report: {Path('runs/quickstart/report.html')}" in said.out
+    assert "sbm gcn dense" in said.err
+    assert (folder / "report.html").exists() and (folder / "figures" / "bytes.png").exists()
+    assert "seeds = 2" in (folder / "recipe.toml").read_text()
+    assert (runner[0].recipe.seeds, runner[0].resume) == (2, False)
+
+
+def test_a_folder_with_rows_needs_resume(tmp_path, runner):
+    Store(tmp_path).append(ROWS[:1])
+    said = run("study", "quickstart", "--out", tmp_path, code=2)
+    assert "already holds 1 rows. Add --resume" in said.err and not runner
+    run("study", "quickstart", "--out", tmp_path, "--resume")
+    assert runner[0].resume and len(Store(tmp_path).rows()) == len(ROWS)
+
+
+def test_a_recipe_of_ones_own(tmp_path, runner):
+    path = tmp_path / "mine.toml"
+    shipped = (ROOT / "jgc/study/recipes/quickstart.toml").read_text()
+    path.write_text(shipped.replace("bits", "bots"))
+    said = run("study", path, code=2)
+    assert f"error: {path}: [[run]] 1, [[run.method]] 3: unknown key `bots`" in said.err
+    assert "Traceback" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["study", "quikstart"], "did you mean `quickstart`"),
+        (["study", "nowhere.toml"], "nowhere.toml: No such file or directory"),
+        (["study", "quickstart", "--seeds", "0"], "`seeds` is 0; allowed: a whole number"),
+        (["study", "quickstart", "--out", __file__], "test_cli.py: File exists"),
+        (["report", "nowhere"], "nowhere/results.jsonl: there are no rows to report"),
+        (["inspect", "nowhere"], "nowhere: No such file or directory"),
+        (["inspect", __file__], __file__),
+        (["data", "get", "corra"], "cora"),
+        (["compress", "sbm", "gcn", "--prune", "global:1.2"], "`sparsity` is 1.2"),
+        (["compress", "sbm", "gcn", "--quantize", "qat:1"], "`bits` is 1; allowed"),
+    ],
+)  # fmt: skip
+def test_mistakes_end_in_one_sentence(words, message, tmp_path, monkeypatch, runner):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "jgc.study.compress", SimpleNamespace(compress=None))
+    said = run(*words, code=2)
+    assert said.err.startswith("error: ") and message in said.err
+    assert len(said.err.strip().splitlines()) == 1 and "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("words", [["bogus"], ["study"], ["study", "quickstart", "--sed", "3"]])
+def test_unknown_words_are_explained(words):
+    assert "Usage" in run(*words, code=2).err
+
+
+def test_ctrl_c_keeps_the_rows_and_says_so(tmp_path, monkeypatch):
+    def run_study(recipe, folder, **more):
+        Store(folder).append(ROWS[:2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "jgc.study.runner", SimpleNamespace(run_study=run_study))
+    said = run("study", "quickstart", "--out", tmp_path, code=130)
+    assert "rows already written stay; continue with --resume" in said.err
+    assert len(Store(tmp_path).rows()) == 2
+
+
+def test_report_repairs_and_says_so(tmp_path):
+    Store(tmp_path).append(ROWS)
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    said = run("report", tmp_path)
+    assert "cut short" in said.out + said.err and "report:" in said.out
+
+
+def test_compress_saves_and_reports(tmp_path, monkeypatch):
+    asked = {}
+
+    def compress(model, data, *, prune, quantize, seeds):
+        asked.update(model=model, data=data.name, prune=prune, quantize=quantize, seeds=seeds)
+        return SimpleNamespace(save=lambda folder: Store(folder).append(ROWS))
+
+    monkeypatch.setitem(sys.modules, "jgc.study.compress", SimpleNamespace(compress=compress))
+    run("compress", "sbm", "gcn", "--prune", "global:0.5", "--quantize", "qat:8", "--out", tmp_path)
+    assert (asked["model"], asked["data"], asked["seeds"]) == ("gcn", "sbm", 1)
+    assert asked["prune"].levels == ((0.5, None),) and asked["quantize"].levels == ((None, 8),)
+    assert (tmp_path / "report.html").exists()
+
+
+def test_inspect_goes_tensor_by_tensor(tmp_path):
+    import numpy as np
+
+    from jgc import pack
+
+    kernel = np.eye(8, dtype=np.float32)
+    params, masks = {"conv": {"kernel": kernel}}, {"conv": {"kernel": kernel > 0}}
+    pack.save(tmp_path / "model.safetensors", params, masks, meta={"val": 0.8})
+    said = run("inspect", tmp_path).out
+    assert "conv/kernel" in said and "8 x 8" in said and "bytes in the file" in said
+    assert "val: 0.8" in said
+
+
+def test_data_list_and_get():
+    listed = run("data", "list").out
+    assert "cora" in listed and "sbm" in listed
+    assert "2708" in run("data", "get", "sbm").out
+
+
+def test_version(monkeypatch):
+    monkeypatch.setattr(cli, "version", lambda name: "1.2.3")
+    assert run("--version").out == "jgc 1.2.3\n"
+
+
+def test_help_needs_neither_jax_nor_matplotlib():
+    heavy = "{'jax', 'matplotlib', 'scipy', 'pydantic'}"
+    code = f"import sys; from jgc import cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_one_device_a_core_unless_the_user_chose(monkeypatch):
+    monkeypatch.setattr(cli, "app", lambda: None)
+    forced = "--xla_force_host_platform_device_count=3"
+    cases = ((None, "", str(cli._n_cores())), ("7", "", "7"), (None, forced, None))
+    for before, flags, after in cases:
+        monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        if before:
+            monkeypatch.setenv("JAX_NUM_CPU_DEVICES", before)
+        cli.main()
+        assert os.environ.get("JAX_NUM_CPU_DEVICES") == after
