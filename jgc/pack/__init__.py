@@ -1,0 +1,20 @@
+"""A compressed model as a small file that restores it exactly, and what the model costs."""
+
+from jgc.pack.artefact import Artefact, load, save
+from jgc.pack.cost import Cost, Operation, aggregate, linear, total
+from jgc.pack.size import dense_bytes, file_bytes
+from jgc.pack.tensor import TensorInfo
+
+__all__ = [
+    "Artefact",
+    "Cost",
+    "Operation",
+    "TensorInfo",
+    "aggregate",
+    "dense_bytes",
+    "file_bytes",
+    "linear",
+    "load",
+    "save",
+    "total",
+]

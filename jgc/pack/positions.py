@@ -1,0 +1,216 @@
+"""Which weights of a tensor are kept: six ways to write a mask, the smallest wins."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from jgc.pack import bits, entropy
+
+
+class Encoding(NamedTuple):
+    """One way to write a mask.
+
+    Attributes:
+        encode: Mask (bool, any shape) -> bytes, or `None` where it cannot say this mask.
+        decode: Bytes, shape and number kept -> mask of that shape; `ValueError` where they do not
+            fit together.
+    """
+
+    encode: Callable[[np.ndarray], bytes | None]
+    decode: Callable[[bytes, tuple[int, ...], int], np.ndarray]
+
+
+def encode(mask: np.ndarray) -> tuple[str, bytes]:
+    """Writes a mask in the smallest of `ENCODINGS`; of equals, the first in the table.
+
+    Every encoding says exactly which weights are kept. A kept weight may be zero and stays kept,
+    so a mask is never guessed from the values.
+
+    Args:
+        mask: True = kept, bool of any shape.
+
+    Returns:
+        Name of the encoding and the bytes.
+
+    Example:
+        >>> mask = np.zeros((64, 64), bool)
+        >>> encode(~mask)
+        ('dense', b'')
+        >>> mask[:, 8:] = True  # whole columns: a flag an axis, 8 bytes of columns
+        >>> name, data = encode(mask)
+        >>> name, len(data)
+        ('axes', 10)
+    """
+    candidates = ((name, each.encode(mask)) for name, each in ENCODINGS.items())
+    return min(((name, data) for name, data in candidates if data is not None), key=_n_bytes)
+
+
+def decode(name: str, data: bytes, shape: tuple[int, ...], kept: int) -> np.ndarray:
+    """Reads a mask back.
+
+    Args:
+        name: A name in `ENCODINGS`.
+        data: The bytes that `encode` gave with that name.
+        shape: Shape of the mask.
+        kept: Number of True entries.
+
+    Returns:
+        The mask, bool of shape `shape`.
+
+    Raises:
+        ValueError: if `name` is unknown or the bytes do not describe such a mask.
+
+    Example:
+        >>> decode("bitmap", bytes([0b101]), (3,), kept=2).tolist()
+        [True, False, True]
+    """
+    if name not in ENCODINGS:
+        raise ValueError(f"positions are written as {name!r}, known are {list(ENCODINGS)}.")
+    mask = ENCODINGS[name].decode(data, shape, kept)
+    if mask.sum() != kept:
+        raise ValueError(f"positions {name!r} keep {mask.sum()} weights, the manifest says {kept}.")
+    return mask
+
+
+def _n_bytes(candidate: tuple[str, bytes]) -> int:
+    return len(candidate[1])
+
+
+# dense: everything is kept, nothing to say.
+
+
+def _encode_dense(mask):
+    return b"" if mask.all() else None
+
+
+def _decode_dense(data, shape, kept):
+    if len(data):
+        raise ValueError(f"positions 'dense' take no bytes, got {len(data)}.")
+    return np.ones(shape, bool)
+
+
+# axes: the kept weights are a sub-tensor (whole rows, columns or neurons gone). For each axis a
+# flag byte, 0 = all of it, 1 = a bitmap of what is kept along it follows.
+
+
+def _encode_axes(mask):
+    if mask.ndim == 0 or not mask.any():
+        return None
+    axes = range(mask.ndim)
+    kept = [mask.any(axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    # The mask lies inside the product of its axes; of the same size it is the product.
+    if math.prod(int(k.sum()) for k in kept) != mask.sum():
+        return None
+    return b"".join(b"\0" if k.all() else b"\1" + _bitmap(k) for k in kept)
+
+
+def _decode_axes(data, shape, kept):
+    mask = np.ones(shape, bool)
+    start = 0
+    for axis, length in enumerate(shape):
+        end = start + 1
+        if data[start:end] == b"\1":
+            end += bits.packed_bytes(length, 1)
+            along = bits.unpack(data[start + 1 : end], 1, length).astype(bool)
+            mask &= along.reshape([-1 if other == axis else 1 for other in range(len(shape))])
+        elif data[start:end] != b"\0":
+            raise ValueError(f"positions 'axes' have no flag 0 or 1 for axis {axis}.")
+        start = end
+    if start != len(data):
+        raise ValueError(f"positions 'axes' take {start} bytes, got {len(data)}.")
+    return mask
+
+
+# bitmap: one bit a weight.
+
+
+def _bitmap(mask) -> bytes:
+    return np.packbits(mask.reshape(-1), bitorder="little").tobytes()
+
+
+def _decode_bitmap(data, shape, kept):
+    n = math.prod(shape)
+    return bits.unpack(data, 1, n).astype(bool).reshape(shape)
+
+
+# zbitmap: the bitmap compressed, for patterns that repeat (N:M, blocks).
+
+
+def _encode_zbitmap(mask):
+    return entropy.compress([_bitmap(mask)])
+
+
+def _decode_zbitmap(data, shape, kept):
+    n = math.prod(shape)
+    return _decode_bitmap(entropy.decompress(data, bits.packed_bytes(n, 1)), shape, kept)
+
+
+# index, gaps: how many weights lie between one listed weight and the next. Listed are the fewer:
+# the kept ones up to one half, else the pruned ones, which `kept` tells without a flag.
+
+
+def _gaps(mask) -> np.ndarray:
+    flat = mask.reshape(-1)
+    listed = np.flatnonzero(flat if 2 * flat.sum() <= flat.size else ~flat)
+    return np.diff(listed, prepend=-1) - 1
+
+
+def _mask_of_gaps(gaps, shape, kept):
+    n = math.prod(shape)
+    listed = np.cumsum(gaps + 1) - 1
+    if listed.size and listed[-1] >= n:
+        raise ValueError(f"positions reach weight {listed[-1]} of a tensor of {n}.")
+    mask = np.full(n, 2 * kept > n)
+    mask[listed] = ~mask[listed]
+    return mask.reshape(shape)
+
+
+def _n_listed(shape, kept) -> int:
+    return min(kept, math.prod(shape) - kept)
+
+
+def _encode_index(mask):
+    gaps = _gaps(mask)
+    if not gaps.size:
+        return b""
+    width = int(gaps.max()).bit_length()
+    return bytes([width]) + bits.pack(gaps, width)
+
+
+def _decode_index(data, shape, kept):
+    n_listed = _n_listed(shape, kept)
+    if n_listed and not data:
+        raise ValueError(f"positions 'index' take no bytes, {n_listed} weights were due.")
+    gaps = bits.unpack(data[1:], data[0] if data else 0, n_listed)
+    return _mask_of_gaps(gaps, shape, kept)
+
+
+def _encode_gaps(mask):
+    # A byte 255 means "255 further"; geometric gaps under zstandard come near their entropy.
+    gaps = _gaps(mask)
+    last = np.cumsum(gaps // 255 + 1) - 1
+    text = np.full(last[-1] + 1 if gaps.size else 0, 255, np.uint8)
+    text[last] = gaps % 255
+    return entropy.compress([text.tobytes()])
+
+
+def _decode_gaps(data, shape, kept):
+    n_listed = _n_listed(shape, kept)
+    most = n_listed + math.prod(shape) // 255
+    text = np.frombuffer(entropy.decompress(data, most), np.uint8)
+    last = np.flatnonzero(text != 255)
+    if last.size != n_listed or (text.size and text[-1] == 255):
+        raise ValueError(f"positions 'gaps' list {last.size} weights, {n_listed} were due.")
+    return _mask_of_gaps(text[last] + 255 * np.diff(last, prepend=-1) - 255, shape, kept)
+
+
+ENCODINGS: dict[str, Encoding] = {
+    "dense": Encoding(_encode_dense, _decode_dense),
+    "axes": Encoding(_encode_axes, _decode_axes),
+    "bitmap": Encoding(_bitmap, _decode_bitmap),
+    "index": Encoding(_encode_index, _decode_index),
+    "gaps": Encoding(_encode_gaps, _decode_gaps),
+    "zbitmap": Encoding(_encode_zbitmap, _decode_zbitmap),
+}
