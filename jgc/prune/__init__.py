@@ -1,0 +1,34 @@
+"""Pruning: scores, budgets, structures and schedules make masks over any tree of parameters."""
+
+from jgc.prune.budget import Budget as Budget
+from jgc.prune.budget import global_ as global_
+from jgc.prune.budget import kept_count as kept_count
+from jgc.prune.budget import per_layer as per_layer
+from jgc.prune.compose import pruner as pruner
+from jgc.prune.hold import hold_at_zero as hold_at_zero
+from jgc.prune.masks import apply_masks as apply_masks
+from jgc.prune.masks import full_masks as full_masks
+from jgc.prune.masks import sparsity_of as sparsity_of
+from jgc.prune.methods import METHODS as METHODS
+from jgc.prune.methods import global_magnitude as global_magnitude
+from jgc.prune.methods import layer_magnitude as layer_magnitude
+from jgc.prune.methods import n_of_m_magnitude as n_of_m_magnitude
+from jgc.prune.methods import random_global as random_global
+from jgc.prune.methods import row_magnitude as row_magnitude
+from jgc.prune.schedule import Schedule as Schedule
+from jgc.prune.schedule import constant as constant
+from jgc.prune.schedule import cubic as cubic
+from jgc.prune.schedule import one_shot as one_shot
+from jgc.prune.score import Score as Score
+from jgc.prune.score import magnitude as magnitude
+from jgc.prune.score import random as random
+from jgc.prune.structure import Structure as Structure
+from jgc.prune.structure import element as element
+from jgc.prune.structure import n_of_m as n_of_m
+from jgc.prune.structure import row as row
+from jgc.prune.types import Masks as Masks
+from jgc.prune.types import Params as Params
+from jgc.prune.types import PruneInfo as PruneInfo
+from jgc.prune.types import Pruner as Pruner
+from jgc.prune.types import PruneState as PruneState
+from jgc.tree import is_kernel as is_kernel

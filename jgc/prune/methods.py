@@ -1,0 +1,267 @@
+"""Pruning methods: short compositions, and the one table of their names."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from numbers import Real
+
+from jax import Array
+
+from jgc.prune.budget import global_, per_layer
+from jgc.prune.compose import pruner
+from jgc.prune.schedule import Schedule, check_sparsity, constant
+from jgc.prune.score import magnitude, random
+from jgc.prune.structure import element, n_of_m, row
+from jgc.prune.types import Pruner
+from jgc.tree import PathPredicate, is_kernel
+
+# How the sparsity is reached: `lambda s: cubic(s, begin=0, end=100)`. None prunes at step 0.
+Timing = Callable[..., Schedule] | None
+
+
+def global_magnitude(
+    sparsity,
+    *,
+    schedule: Timing = None,
+    every: int = 1,
+    is_prunable: PathPredicate = is_kernel,
+) -> Pruner:
+    """Prunes the smallest weights of all layers together, exactly `round(density * n)` survive.
+
+    Args:
+        sparsity: Fraction of the prunable weights, in [0, 1]; a Python number (checked) or a
+            traced scalar (not checked). Masks at a higher sparsity are subsets.
+        schedule: How the sparsity is reached: a function `sparsity -> Schedule`, for instance
+            `lambda s: cubic(s, begin=0, end=100)`; by default it is pruned at the first update.
+        every: As in `pruner`.
+        is_prunable: As in `pruner`.
+
+    Returns:
+        The `Pruner`.
+
+    Raises:
+        ValueError: if `sparsity` is outside [0, 1] or `every` < 1.
+        TypeError: if `schedule` is not such a function.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> params = {"a": {"kernel": jnp.array([[1.0, 4.0]])}, "b": {"kernel": jnp.ones((1, 2))}}
+        >>> prune = global_magnitude(0.75)
+        >>> state, _ = prune.update(prune.init(params), params)
+        >>> state.masks["a"]["kernel"].tolist(), state.masks["b"]["kernel"].tolist()
+        ([[False, True]], [[False, False]])
+
+    References:
+        Han et al., NeurIPS 2015. https://arxiv.org/abs/1506.02626
+    """
+    return pruner(
+        score=magnitude,
+        budget=global_,
+        structure=element,
+        schedule=_timed(sparsity, schedule),
+        every=every,
+        is_prunable=is_prunable,
+    )
+
+
+def layer_magnitude(
+    sparsity,
+    *,
+    schedule: Timing = None,
+    every: int = 1,
+    is_prunable: PathPredicate = is_kernel,
+) -> Pruner:
+    """Prunes the smallest weights of each layer by itself: "fine-grained" in the papers.
+
+    Exactly `round(density * n)` of each leaf's n weights survive.
+
+    Args:
+        sparsity: Fraction of each prunable leaf; otherwise as in `global_magnitude`.
+        schedule: As in `global_magnitude`.
+        every: As in `pruner`.
+        is_prunable: As in `pruner`.
+
+    Returns:
+        The `Pruner`.
+
+    Raises:
+        ValueError: as `global_magnitude`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> params = {"a": {"kernel": jnp.array([[1.0, 4.0]])}, "b": {"kernel": jnp.ones((1, 2))}}
+        >>> prune = layer_magnitude(0.5)
+        >>> state, _ = prune.update(prune.init(params), params)
+        >>> state.masks["a"]["kernel"].tolist(), state.masks["b"]["kernel"].tolist()
+        ([[False, True]], [[True, False]])
+
+    References:
+        arXiv 2510.22058, "fine-grained pruning". https://arxiv.org/abs/2510.22058
+    """
+    return pruner(
+        score=magnitude,
+        budget=per_layer,
+        structure=element,
+        schedule=_timed(sparsity, schedule),
+        every=every,
+        is_prunable=is_prunable,
+    )
+
+
+def random_global(
+    sparsity,
+    *,
+    key: Array,
+    schedule: Timing = None,
+    every: int = 1,
+    is_prunable: PathPredicate = is_kernel,
+) -> Pruner:
+    """Prunes weights of all layers at random: the control that a score must beat.
+
+    Args:
+        sparsity: As in `global_magnitude`.
+        key: A jax key; the same key gives the same, nested masks.
+        schedule: As in `global_magnitude`.
+        every: As in `pruner`.
+        is_prunable: As in `pruner`.
+
+    Returns:
+        The `Pruner`.
+
+    Raises:
+        ValueError: as `global_magnitude`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> params = {"kernel": jnp.ones((10, 10))}
+        >>> prune = random_global(0.9, key=jax.random.key(0))
+        >>> state, _ = prune.update(prune.init(params), params)
+        >>> int(state.masks["kernel"].sum())
+        10
+    """
+    return pruner(
+        score=random(key),
+        budget=global_,
+        structure=element,
+        schedule=_timed(sparsity, schedule),
+        every=every,
+        is_prunable=is_prunable,
+    )
+
+
+def row_magnitude(
+    sparsity,
+    *,
+    schedule: Timing = None,
+    every: int = 1,
+    is_prunable: PathPredicate = is_kernel,
+) -> Pruner:
+    """Prunes whole neurons of each layer, those with the smallest mean |w|.
+
+    A neuron is an output unit: a column of a `kernel` [d_in, d_out] (see `structure.row`). The
+    last layer's outputs are the classes: leave it out by `is_prunable`.
+
+    Args:
+        sparsity: Fraction of the neurons of each prunable leaf; otherwise as `global_magnitude`.
+        schedule: As in `global_magnitude`.
+        every: As in `pruner`.
+        is_prunable: As in `pruner`.
+
+    Returns:
+        The `Pruner`.
+
+    Raises:
+        ValueError: as `global_magnitude`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> params = {"kernel": jnp.array([[1.0, 3.0], [2.0, 0.5]])}
+        >>> prune = row_magnitude(0.5)
+        >>> prune.update(prune.init(params), params)[0].masks["kernel"].tolist()
+        [[False, True], [False, True]]
+
+    References:
+        Li et al., ICLR 2017, sec. 3.1. https://arxiv.org/abs/1608.08710
+    """
+    return pruner(
+        score=magnitude,
+        budget=per_layer,
+        structure=row,
+        schedule=_timed(sparsity, schedule),
+        every=every,
+        is_prunable=is_prunable,
+    )
+
+
+def n_of_m_magnitude(
+    sparsity=0.5,
+    *,
+    m: int = 4,
+    schedule: Timing = None,
+    every: int = 1,
+    is_prunable: PathPredicate = is_kernel,
+) -> Pruner:
+    """Keeps the n largest of every m consecutive inputs of an output: 2:4 by default.
+
+    Args:
+        sparsity: `1 - n/m`, a multiple of 1/m in [0, 1] (checked for Python numbers; a traced one
+            is rounded, n = `round((1 - sparsity) * m)`).
+        m: Size of a group, >= 2. See `structure.n_of_m` for a short last group.
+        schedule: As in `global_magnitude`.
+        every: As in `pruner`.
+        is_prunable: As in `pruner`.
+
+    Returns:
+        The `Pruner`.
+
+    Raises:
+        ValueError: if `sparsity` is no multiple of 1/m, and as `global_magnitude`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> params = {"kernel": jnp.array([[1.0], [4.0], [3.0], [2.0]])}
+        >>> prune = n_of_m_magnitude()
+        >>> prune.update(prune.init(params), params)[0].masks["kernel"][:, 0].tolist()
+        [False, True, True, False]
+
+    References:
+        Mishra et al., 2021, sec. 3. https://arxiv.org/abs/2104.08378
+    """
+    groups = n_of_m(m)
+    check_sparsity(sparsity)
+    if isinstance(sparsity, Real) and (Fraction(str(sparsity)) * m).denominator != 1:
+        allowed = [round(i / m, 4) for i in range(m + 1)]
+        raise ValueError(f"`sparsity` of n:{m} must be one of {allowed}, got {sparsity}.")
+    return pruner(
+        score=magnitude,
+        budget=per_layer,
+        structure=groups,
+        schedule=_timed(sparsity, schedule),
+        every=every,
+        is_prunable=is_prunable,
+    )
+
+
+def _timed(sparsity, schedule: Timing) -> Schedule:
+    check_sparsity(sparsity)
+    if schedule is None:
+        return constant(sparsity)
+    if isinstance(schedule, Schedule) or not callable(schedule):
+        raise TypeError(
+            "`schedule` is a function of the sparsity, for instance "
+            f"`lambda s: cubic(s, begin=0, end=100)`; got {type(schedule).__name__}."
+        )
+    return schedule(sparsity)
+
+
+def _keyless(method: Callable[..., Pruner]) -> Callable[..., Pruner]:
+    return lambda sparsity, *, key=None, **settings: method(sparsity, **settings)
+
+
+# name -> (sparsity, *, key, schedule=, every=, is_prunable=) -> Pruner; `key` is read by "random".
+METHODS: dict[str, Callable[..., Pruner]] = {
+    "global": _keyless(global_magnitude),
+    "fine": _keyless(layer_magnitude),
+    "random": random_global,
+    "row": _keyless(row_magnitude),
+    "n:m": _keyless(n_of_m_magnitude),
+}

@@ -1,0 +1,61 @@
+"""Scores: how much each weight is worth keeping; larger = keep."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jgc.prune.types import Params
+
+
+class Score(NamedTuple):
+    """A ranking of weights.
+
+    Attributes:
+        init: `(params) -> memory`, what the score carries in `PruneState.memory`; arrays only.
+        scores: `(params, memory, **signals) -> scores`, float32 leaves in the structure of the
+            parameters; larger = more worth keeping. Called only when masks are refreshed.
+    """
+
+    init: Callable[[Params], Any]
+    scores: Callable[..., Any]
+
+
+def _magnitudes(params: Params, memory, **signals):
+    del memory, signals
+    return jax.tree.map(lambda p: jnp.abs(p).astype(jnp.float32), params)
+
+
+# |w|; Han et al., NeurIPS 2015, sec. 3. https://arxiv.org/abs/1506.02626
+magnitude = Score(init=lambda params: (), scores=_magnitudes)
+
+
+def random(key: Array) -> Score:
+    """Scores drawn once, uniform in [0, 1): the control that every method must beat.
+
+    Args:
+        key: A jax key, typed or raw. It is carried in `PruneState.memory`; the same key gives the
+            same scores at every step, so that masks at rising sparsity are nested.
+
+    Returns:
+        The `Score`.
+
+    Example:
+        >>> params = {"kernel": jnp.zeros((2, 2))}
+        >>> score = random(jax.random.key(0))
+        >>> score.scores(params, score.init(params))["kernel"].shape
+        (2, 2)
+    """
+
+    def scores(params: Params, memory, **signals):
+        del signals
+        leaves, treedef = jax.tree.flatten(params)
+        keys = [jax.random.fold_in(memory, i) for i in range(len(leaves))]
+        return treedef.unflatten(
+            [jax.random.uniform(k, p.shape) for k, p in zip(keys, leaves, strict=True)]
+        )
+
+    # A copy, so that donating the state leaves the caller his key.
+    return Score(init=lambda params: jnp.copy(key), scores=scores)

@@ -1,0 +1,91 @@
+"""Structures: what is pruned as one unit."""
+
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from jgc.tree import input_axis, output_axis
+
+
+class Structure(NamedTuple):
+    """How the entries of a kernel form units, and units form the sets that are ranked together.
+
+    Attributes:
+        units: `(name, values) -> [n_set, n_unit]`, the mean of `values` over the entries of each
+            unit; 0 for a unit that only pads the last set.
+        spread: `(name, kept [n_set, n_unit], shape) -> bool[shape]`, each entry's unit's flag.
+    """
+
+    units: Callable[[str, Array], Array]
+    spread: Callable[[str, Array, tuple[int, ...]], Array]
+
+
+# Every weight is its own unit; one set a leaf.
+element = Structure(
+    units=lambda name, values: values.reshape(1, -1),
+    spread=lambda name, kept, shape: kept.reshape(shape),
+)
+
+
+def _row_units(name: str, values: Array) -> Array:
+    axis = output_axis(name) % values.ndim
+    others = tuple(i for i in range(values.ndim) if i != axis)
+    return values.mean(others)[None]
+
+
+def _row_spread(name: str, kept: Array, shape: tuple[int, ...]) -> Array:
+    lined_up = [1] * len(shape)
+    lined_up[output_axis(name)] = -1
+    return jnp.broadcast_to(kept.reshape(lined_up), shape)
+
+
+# A unit is a neuron: all weights into one output. That is one COLUMN of a `kernel` [d_in, d_out]
+# and one row of an Equinox `weight` [d_out, d_in]; its score is the mean over its weights, so that
+# layers of different width compare. Mind the last layer: its outputs are the classes themselves.
+row = Structure(units=_row_units, spread=_row_spread)
+
+
+def n_of_m(m: int) -> Structure:
+    """Groups of `m` consecutive inputs of one output; each group is ranked by itself.
+
+    With `per_layer` at sparsity `1 - n/m` exactly `n` weights of each group survive: the N:M
+    pattern of sparse tensor cores along the axis that a product sums over. Where `m` does not
+    divide the number of inputs, the last group is filled up with pruned weights, as the hardware
+    would: of its `r` real weights `min(n, r)` survive.
+
+    Args:
+        m: Size of a group, >= 2. Static.
+
+    Returns:
+        The `Structure`.
+
+    Raises:
+        ValueError: if `m` < 2.
+
+    Example:
+        >>> n_of_m(2).units("kernel", jnp.array([[1.0], [2.0], [3.0]])).tolist()
+        [[1.0, 2.0], [3.0, 0.0]]
+
+    References:
+        Mishra et al., 2021, sec. 3. https://arxiv.org/abs/2104.08378
+    """
+    if m < 2:
+        raise ValueError(f"`m` is the size of a group of inputs; must be >= 2, got {m}.")
+
+    def units(name: str, values: Array) -> Array:
+        inputs_last = jnp.moveaxis(values, input_axis(name), -1)
+        short = -inputs_last.shape[-1] % m
+        padding = [(0, 0)] * (values.ndim - 1) + [(0, short)]
+        return jnp.pad(inputs_last, padding).reshape(-1, m)
+
+    def spread(name: str, kept: Array, shape: tuple[int, ...]) -> Array:
+        axis = input_axis(name) % len(shape)
+        d_in = shape[axis]
+        others = tuple(d for i, d in enumerate(shape) if i != axis)
+        lined_up = kept.reshape(*others, kept.size // prod(others))[..., :d_in]
+        return jnp.moveaxis(lined_up, -1, axis)
+
+    return Structure(units, spread)

@@ -1,0 +1,9 @@
+"""The one table of quantisers by name."""
+
+from collections.abc import Callable
+
+from jgc.quant.types import Quantizer
+from jgc.quant.uniform import qat
+
+# name -> (bits, **settings) -> Quantizer
+METHODS: dict[str, Callable[..., Quantizer]] = {"qat": qat}
