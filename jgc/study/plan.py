@@ -73,7 +73,7 @@ def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan
     chosen = merged.model_dump(include=set(own), exclude_none=True)
     if task == "link":
         # The embedding is half as wide as the hidden layer: 32 and 16 in Kipf and Welling's paper.
-        chosen["out"] = max(chosen["hidden"] // 2, 1)
+        chosen["out"] = max(chosen["hidden"] * chosen.get("heads", 1) // 2, 1)
     elif task == "graph":
         chosen["out"] = chosen["hidden"]
     built = for_task(named(model, **chosen), task, dataset.n_class)

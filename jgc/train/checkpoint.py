@@ -1,0 +1,86 @@
+"""Checkpoints of a running program, by orbax, with a note of what they belong to."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+
+class Checkpoint:
+    """The newest state of one program in a folder.
+
+    A state is written beside its predecessor, which is removed only when the new one is whole, so
+    that a kill at any moment leaves one that can be loaded.
+    """
+
+    def __init__(self, folder: str | Path, identity: Any):
+        """Opens a folder for the program that `identity` (anything with a stable `repr`) names."""
+        self.folder = Path(folder).absolute()
+        self.identity = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._store = ocp.StandardCheckpointer()
+
+    def save(self, state: Any, epoch: int) -> None:
+        """Writes the state after `epoch` epochs and drops older ones."""
+        older = self._steps()
+        self._store.save(self.folder / str(epoch), state, force=True)
+        self._store.wait_until_finished()
+        # The note appears whole or not at all, and only once the state is there.
+        note = self.folder / f"{epoch}.note"
+        note.write_text(json.dumps({"identity": self.identity, "epoch": epoch}))
+        note.replace(self.folder / f"{epoch}.json")
+        for step in older:
+            if step != epoch:
+                (self.folder / f"{step}.json").unlink()
+                shutil.rmtree(self.folder / str(step), ignore_errors=True)
+
+    def restore(self, shapes: Any) -> tuple[Any, int]:
+        """The newest whole state and its epoch, or `(None, 0)`.
+
+        Args:
+            shapes: `jax.ShapeDtypeStruct`s with shardings, as the state.
+
+        Returns:
+            `(state, epoch)`.
+
+        Raises:
+            ValueError: if the folder holds the state of another program.
+        """
+        steps = self._steps()
+        if not steps:
+            return None, 0
+        epoch = max(steps)
+        note = json.loads((self.folder / f"{epoch}.json").read_text())
+        if note["identity"] != self.identity:
+            raise ValueError(
+                f"{self.folder} holds a checkpoint of another model, method or set of lanes; "
+                "choose another folder or remove it."
+            )
+        return self._store.restore(self.folder / str(epoch), shapes), epoch
+
+    def remove(self) -> None:
+        """Deletes the folder once its result is safe elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _steps(self) -> list[int]:
+        """Epochs with a note: the note is written last, so their state is whole."""
+        return [int(p.stem) for p in self.folder.glob("*.json") if p.stem.isdigit()]
+
+
+def fingerprint(arrays: Any) -> str:
+    """A digest of the leaves of a pytree, their shapes and types included.
+
+    Example:
+        >>> fingerprint({"a": np.zeros(2)}) == fingerprint({"a": np.zeros((2, 1))})
+        False
+    """
+    digest = hashlib.sha256()
+    for leaf in map(np.asarray, jax.tree.leaves(arrays)):
+        digest.update(f"{leaf.dtype} {leaf.shape}".encode())
+        digest.update(np.ascontiguousarray(leaf))
+    return digest.hexdigest()[:16]

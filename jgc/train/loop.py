@@ -1,0 +1,322 @@
+"""The training loop as one compiled program: epochs inside, lanes mapped over it."""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from jgc.forward import apply, sites
+from jgc.prune import PruneState, apply_masks, hold_at_zero
+from jgc.train.method import Method, Phase, check_method
+from jgc.train.metrics import larger_is_better
+from jgc.train.problem import Problem
+
+
+class Lane(NamedTuple):
+    """One run of a front: all traced, so any mix of lanes shares one program.
+
+    Attributes:
+        seed: Of initial weights, dropout and sampling, uint32.
+        split: Which split of the data set, int32.
+        sparsity: Fraction of the prunable weights to remove, float32 in [0, 1].
+        bits: Width of quantised weights and values, int32 in 2..8.
+    """
+
+    seed: Array
+    split: Array
+    sparsity: Array
+    bits: Array
+
+
+class Model(NamedTuple):
+    """All arrays of a model at one moment.
+
+    Attributes:
+        params: Trainable parameters.
+        stats: Other collections of the model, such as batch statistics.
+        masks: As the parameters, bool, True = kept; `None` where the method never prunes.
+        quant: State of the quantiser; `None` where the method never quantises.
+    """
+
+    params: Any
+    stats: Any
+    masks: Any
+    quant: Any
+
+
+class Best(NamedTuple):
+    """The epoch that validation chose, and what the test part would have chosen.
+
+    Attributes:
+        model: Parameters of that epoch.
+        val: Its validation score.
+        test: Its test score, the one that is reported.
+        epoch: Its number, counted over all phases.
+        oracle: Best test score of any epoch of the phase; for comparison with papers that chose so.
+    """
+
+    model: Model
+    val: Array
+    test: Array
+    epoch: Array
+    oracle: Array
+
+
+class TrainState(NamedTuple):
+    """What the loop carries.
+
+    Attributes:
+        model: The model being trained.
+        opt_state: Of the optimiser.
+        prune: Of the pruner; `None` where the method never prunes.
+        best: Of the phase so far.
+        loss: Mean training loss of each epoch so far, float32 `[n_epoch]`.
+        val: Validation score of each epoch.
+        test: Test score of each epoch.
+    """
+
+    model: Model
+    opt_state: Any
+    prune: PruneState | None
+    best: Best
+    loss: Array
+    val: Array
+    test: Array
+
+
+class Optimiser(NamedTuple):
+    """Settings of Adam.
+
+    Attributes:
+        learning_rate: > 0.
+        weight_decay: L2 penalty added to the gradient before Adam, as torch does, >= 0.
+    """
+
+    learning_rate: float = 0.01
+    weight_decay: float = 5e-4
+
+
+def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Optimiser):
+    """Builds the pure function that runs one lane from one epoch to another.
+
+    Args:
+        model: Fitted to the task (`jgc.models.for_task`).
+        task: From `jgc.train.problem`.
+        method: What to do.
+        optimiser: How to descend.
+
+    Returns:
+        `(init, run)`: `init(lane, data) -> TrainState` and
+        `run(state, lane, data, start, stop) -> TrainState`, which runs epochs `start..stop-1` and
+        begins by `init` where `start` is 0. `start` and `stop` are traced, so that one program
+        serves chunks of any length, and stopping between two chunks changes no bit.
+    """
+    check_method(method)
+    begins = [sum(p.epochs for p in method.phases[:i]) for i in range(len(method.phases) + 1)]
+
+    def init(lane: Lane, data) -> TrainState:
+        return _init(model, task, method, optimiser, lane, data)
+
+    def run(state: TrainState, lane: Lane, data, start: Array, stop: Array) -> TrainState:
+        state = jax.lax.cond(start == 0, lambda: init(lane, data), lambda: state)
+        data, keys = task.select(data, lane.split), _keys(lane)
+        # Phases that run the same step share one loop: compile time counts.
+        i = 0
+        while i < len(method.phases):
+            j = i + 1
+            while j < len(method.phases) and _same_step(method.phases[i], method.phases[j]):
+                j += 1
+            stage = _Stage(model, task, method, optimiser, keys, begins[i:j], method.phases[i:j])
+            state = jax.lax.fori_loop(
+                jnp.maximum(start, begins[i]),
+                jnp.minimum(stop, begins[j]),
+                lambda epoch, state, stage=stage: stage.epoch(state, lane, data, epoch),
+                state,
+            )
+            i = j
+        return state
+
+    return init, run
+
+
+def _same_step(a: Phase, b: Phase) -> bool:
+    return a.quantize == b.quantize and a.rate == b.rate
+
+
+class _Stage(NamedTuple):
+    """Consecutive phases that share one compiled step."""
+
+    architecture: nn.Module
+    task: Problem
+    method: Method
+    optimiser: Optimiser
+    keys: "_Keys"
+    begins: list[int]
+    phases: tuple[Phase, ...]
+
+    def epoch(self, state: TrainState, lane: Lane, data, epoch: Array) -> TrainState:
+        for begin in self.begins:
+            if begin:
+                state = jax.lax.cond(epoch == begin, self._enter, lambda s: s, state)
+        state, settled = self._prune(state, lane, epoch)
+        steps = self.task.steps
+
+        def step(i, carry):
+            state, total = carry
+            state, loss = self._step(state, lane, data, epoch, i)
+            return state, total + loss
+
+        # A loop of one turn would only be compiled and entered for nothing.
+        start = state, jnp.float32(0)
+        state, total = step(0, start) if steps == 1 else jax.lax.fori_loop(0, steps, step, start)
+        return self._evaluate(state, lane, data, epoch, settled, total / steps)
+
+    def _enter(self, state: TrainState) -> TrainState:
+        """A new phase: from the best so far, with a fresh optimiser and a fresh choice."""
+        worst = _worst(self.task.metric)
+        model = state.best.model
+        opt_state = _chain(self.optimiser, self.method).init(model.params)
+        best = state.best._replace(val=worst, oracle=worst)
+        return state._replace(model=model, opt_state=opt_state, best=best)
+
+    def _prune(self, state: TrainState, lane: Lane, epoch: Array) -> tuple[TrainState, Array]:
+        """Updates the masks in pruning phases; says too whether the sparsity is the final one."""
+        spans = [
+            (begin, begin + phase.epochs)
+            for begin, phase in zip(self.begins, self.phases, strict=True)
+            if phase.prune
+        ]
+        if not spans:
+            return state, jnp.bool_(True)
+
+        def update(state: TrainState):
+            pruner = self.method.pruner(lane.sparsity, self.keys.prune)
+            prune, info = pruner.update(state.prune, state.model.params)
+            model = state.model._replace(
+                params=apply_masks(state.model.params, prune.masks), masks=prune.masks
+            )
+            settled = info.target >= lane.sparsity - 1e-6
+            return state._replace(prune=prune, model=model), settled
+
+        inside = jnp.any(jnp.stack([(epoch >= a) & (epoch < b) for a, b in spans]))
+        return jax.lax.cond(inside, update, lambda s: (s, jnp.bool_(True)), state)
+
+    def _step(self, state: TrainState, lane: Lane, data, epoch, i):
+        """One optimisation step; an empty batch, padding of a shorter epoch, changes nothing."""
+        key = jax.random.fold_in(self.keys.train, epoch * self.task.steps + i)
+        graph, layout, target = self.task.batch(data, epoch, i, key)
+        quantizer = self._quantizer(lane)
+
+        def loss_of(params):
+            model = state.model._replace(params=params)
+            out, model = self._forward(model, quantizer, graph, layout, key)
+            cost = 0.0 if quantizer is None else quantizer.cost(model.quant)
+            return self.task.loss(out, target) + cost, model
+
+        def descend(state):
+            params, masks = state.model.params, state.model.masks
+            (loss, model), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
+            tx = _chain(self.optimiser, self.method, self.phases[0].rate)
+            updates, opt_state = tx.update(grads, state.opt_state, params, masks=masks)
+            model = model._replace(params=optax.apply_updates(params, updates))
+            return state._replace(model=model, opt_state=opt_state), loss
+
+        if self.task.steps == 1:
+            return descend(state)
+        return jax.lax.cond(layout.graph_mask.any(), descend, lambda s: (s, jnp.float32(0)), state)
+
+    def _evaluate(self, state: TrainState, lane: Lane, data, epoch, settled, loss) -> TrainState:
+        quantizer = self._quantizer(lane)
+
+        def forward(graph, layout):
+            return self._forward(state.model, quantizer, graph, layout)[0]
+
+        val, test = self.task.score(self.task.answer(forward, data), data)
+        larger = larger_is_better(self.task.metric)
+        best = state.best
+        better = settled & (val > best.val if larger else val < best.val)
+        oracle = (jnp.fmax if larger else jnp.fmin)(test, best.oracle)
+        now = Best(state.model, val, test, jnp.int32(epoch), oracle)
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
+        return state._replace(
+            best=best._replace(oracle=jnp.where(settled, oracle, best.oracle)),
+            loss=state.loss.at[epoch].set(loss),
+            val=state.val.at[epoch].set(val),
+            test=state.test.at[epoch].set(test),
+        )
+
+    def _forward(self, model: Model, quantizer, graph, layout, key=None) -> tuple[Array, Model]:
+        """Answers, and the model with its statistics brought up to date; trains with a `key`."""
+        train = key is not None
+        out, quant, *updates = apply(
+            self.architecture,
+            {"params": model.params, **model.stats},
+            graph,
+            model.masks,
+            None if quantizer is None else model.quant,
+            quantizer=quantizer,
+            layout=layout,
+            train=train,
+            rngs={"dropout": key} if train else None,
+            mutable=tuple(model.stats) if train else (),
+        )
+        quant = model.quant if quantizer is None else quant
+        return out, model._replace(quant=quant, stats=updates[0] if updates else model.stats)
+
+    def _quantizer(self, lane: Lane):
+        return self.method.quantizer(lane.bits) if self.phases[0].quantize else None
+
+
+class _Keys(NamedTuple):
+    init: Array
+    train: Array
+    prune: Array
+
+
+def _keys(lane: Lane) -> _Keys:
+    init, train, prune = jax.random.split(jax.random.key(lane.seed), 3)
+    # A pruner may carry its key; as raw words it is saved, compared and blanked like any array.
+    return _Keys(init, train, jax.random.key_data(prune))
+
+
+def _init(architecture, task: Problem, method: Method, optimiser, lane: Lane, data) -> TrainState:
+    keys = _keys(lane)
+    graph, layout, _ = task.batch(task.select(data, lane.split), 0, 0, keys.train)
+    variables = dict(architecture.init(keys.init, graph, layout))
+    params = variables.pop("params")
+    prune = quant = None
+    if method.pruner is not None:
+        prune = method.pruner(lane.sparsity, keys.prune).init(params)
+    if method.quantizer is not None:
+        places = sites(architecture, {"params": params, **variables}, graph, layout)
+        quant = method.quantizer(lane.bits).init(params, places)
+    model = Model(params, variables, None if prune is None else prune.masks, quant)
+    worst = _worst(task.metric)
+    history = jnp.full(method.epochs, jnp.nan)
+    return TrainState(
+        model=model,
+        opt_state=_chain(optimiser, method).init(params),
+        prune=prune,
+        best=Best(model, worst, jnp.float32(jnp.nan), jnp.int32(-1), worst),
+        loss=history,
+        val=history,
+        test=history,
+    )
+
+
+def _chain(optimiser: Optimiser, method: Method, rate: float = 1.0):
+    """Adam with L2; the last link holds pruned weights at zero whatever momentum does."""
+    links = [
+        optax.add_decayed_weights(optimiser.weight_decay),
+        optax.adam(optimiser.learning_rate * rate),
+    ]
+    if method.pruner is not None:
+        links.append(hold_at_zero())
+    return optax.with_extra_args_support(optax.chain(*links))
+
+
+def _worst(metric: str) -> Array:
+    return jnp.float32(-jnp.inf if larger_is_better(metric) else jnp.inf)

@@ -1,0 +1,74 @@
+"""`Method`: what is done to a model and in which order, fixed when a program is built."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jax import Array
+
+from jgc.prune import Pruner
+from jgc.quant import Quantizer
+
+
+class Phase(NamedTuple):
+    """A stretch of training that starts from the best parameters of the phase before.
+
+    At its start the optimiser is fresh and the choice of the best epoch begins anew.
+
+    Attributes:
+        epochs: Length, >= 1.
+        prune: The pruner updates the masks at the start of every epoch; epochs below the final
+            sparsity are never chosen.
+        quantize: Weights and sites are fake-quantised.
+        rate: Factor on the learning rate.
+    """
+
+    epochs: int
+    prune: bool = False
+    quantize: bool = False
+    rate: float = 1.0
+
+
+class Method(NamedTuple):
+    """A compression method; the amounts are traced, so one program serves all levels.
+
+    Attributes:
+        name: The plain name of the table of methods, `"dense"` for none.
+        phases: In order; together they may train, prune, fine-tune and quantise as one likes.
+        pruner: `(sparsity, key) -> Pruner`, or `None`.
+        quantizer: `(bits) -> Quantizer`, or `None`.
+    """
+
+    name: str
+    phases: tuple[Phase, ...]
+    pruner: Callable[[Array, Array], Pruner] | None = None
+    quantizer: Callable[[Array], Quantizer] | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all phases together."""
+        return sum(phase.epochs for phase in self.phases)
+
+
+def check_method(method: Method) -> Method:
+    """Returns the method if its phases can run.
+
+    Raises:
+        ValueError: for no phases, a phase without epochs, a pruning phase without pruner or a
+            quantising one without quantiser, and for a pruner or quantiser that no phase uses.
+
+    Example:
+        >>> check_method(Method("dense", (Phase(200),))).epochs
+        200
+    """
+    if not method.phases:
+        raise ValueError(f"`phases` of {method.name!r} is empty; give at least one `Phase`.")
+    for i, phase in enumerate(method.phases):
+        if phase.epochs < 1:
+            raise ValueError(f"`phases[{i}].epochs` must be >= 1, got {phase.epochs}.")
+    for part, flag in (("pruner", "prune"), ("quantizer", "quantize")):
+        used = any(getattr(phase, flag) for phase in method.phases)
+        if used and getattr(method, part) is None:
+            raise ValueError(f"A phase of {method.name!r} has `{flag}=True` but no `{part}`.")
+        if not used and getattr(method, part) is not None:
+            raise ValueError(f"{method.name!r} has a `{part}` but no phase with `{flag}=True`.")
+    return method

@@ -1,0 +1,167 @@
+"""Metrics that run inside a compiled program, exact and with masks.
+
+All take answers and labels of every item and a mask of the items that count, so that one program
+serves every split. Each is larger when better except `mae`; `larger_is_better` says which. All are
+NaN where an answer that counts is NaN: a model that diverged has no score.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def accuracy(logits: Array, labels: Array, mask: Array) -> Array:
+    """Share of items whose largest logit is at the label.
+
+    Args:
+        logits: `[n, n_class]`.
+        labels: Class of each item, integers `[n]`.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar in [0, 1]; NaN where nothing counts.
+
+    Example:
+        >>> logits = jnp.array([[2.0, 1.0], [0.0, 3.0], [5.0, 0.0]])
+        >>> float(accuracy(logits, jnp.array([0, 1, 1]), jnp.array([True, True, False])))
+        1.0
+    """
+    return _unless_nan(_mean(logits.argmax(-1) == labels, mask), logits, mask[:, None])
+
+
+def macro_f1(logits: Array, labels: Array, mask: Array) -> Array:
+    """Mean over classes of the F1 score; a class neither present nor predicted counts 0.
+
+    Args:
+        logits: `[n, n_class]`.
+        labels: Class of each item, integers `[n]`.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar in [0, 1].
+
+    Example:
+        >>> logits = jnp.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> round(float(macro_f1(logits, jnp.array([0, 1, 1]), jnp.ones(3, bool))), 4)
+        0.6667
+    """
+    n_class = logits.shape[-1]
+    predicted = jax.nn.one_hot(logits.argmax(-1), n_class) * mask[:, None]
+    actual = jax.nn.one_hot(labels, n_class) * mask[:, None]
+    both = (predicted * actual).sum(0)
+    f1 = (2 * both / jnp.maximum(predicted.sum(0) + actual.sum(0), 1)).mean()
+    return _unless_nan(f1, logits, mask[:, None])
+
+
+def roc_auc(scores: Array, labels: Array, mask: Array) -> Array:
+    """Area under the ROC curve: how often a positive outranks a negative, ties counting half.
+
+    Args:
+        scores: `[n]`, or `[n, n_target]` for the mean over targets that have both classes.
+        labels: 1 or 0 of the shape of `scores`; NaN is missing.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar in [0, 1]; NaN where a class is missing.
+
+    Example:
+        >>> scores, labels = jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1])
+        >>> float(roc_auc(scores, labels, jnp.ones(4, bool)))
+        0.875
+    """
+    return _over_targets(_roc_auc, scores, labels, mask)
+
+
+def average_precision(scores: Array, labels: Array, mask: Array) -> Array:
+    """Average precision: the mean over positives of the precision at their score.
+
+    Args:
+        scores: `[n]`, or `[n, n_target]` for the mean over targets that have positives.
+        labels: 1 or 0 of the shape of `scores`; NaN is missing.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar in [0, 1], as scikit-learn's; NaN without positives.
+
+    Example:
+        >>> scores, labels = jnp.array([0.1, 0.4, 0.35, 0.8]), jnp.array([0, 0, 1, 1])
+        >>> round(float(average_precision(scores, labels, jnp.ones(4, bool))), 4)
+        0.8333
+    """
+    return _over_targets(_average_precision, scores, labels, mask)
+
+
+def mae(values: Array, labels: Array, mask: Array) -> Array:
+    """Mean absolute error over items and targets; NaN labels are missing.
+
+    Args:
+        values: `[n, n_target]`.
+        labels: `[n, n_target]`.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar in the unit of the labels.
+
+    Example:
+        >>> float(mae(jnp.array([[1.0], [5.0]]), jnp.array([[2.0], [jnp.nan]]), jnp.ones(2, bool)))
+        1.0
+    """
+    present = mask[:, None] & ~jnp.isnan(labels)
+    return _mean(jnp.abs(values - jnp.where(present, labels, 0)), present)
+
+
+METRICS = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "roc_auc": roc_auc,
+    "average_precision": average_precision,
+    "mae": mae,
+}
+
+
+def larger_is_better(metric: str) -> bool:
+    """False for errors.
+
+    Example:
+        >>> larger_is_better("accuracy"), larger_is_better("mae")
+        (True, False)
+    """
+    return metric != "mae"
+
+
+def _roc_auc(scores: Array, positive: Array, negative: Array) -> Array:
+    n_negative = negative.sum()
+    below = jnp.sort(jnp.where(negative, scores, jnp.inf))
+
+    # The bound keeps fillers from counting where a score itself is infinite.
+    def beaten(side):
+        return jnp.minimum(jnp.searchsorted(below, scores, side=side), n_negative)
+
+    wins = (beaten("left") + beaten("right")) / (2 * n_negative)
+    return jnp.where(positive, wins, 0).sum() / positive.sum()
+
+
+def _average_precision(scores: Array, positive: Array, negative: Array) -> Array:
+    def at_least(group):
+        ordered = jnp.sort(jnp.where(group, scores, -jnp.inf))
+        found = scores.shape[0] - jnp.searchsorted(ordered, scores, side="left")
+        return jnp.minimum(found, group.sum())
+
+    hits, misses = at_least(positive), at_least(negative)
+    precision = hits / jnp.maximum(hits + misses, 1)
+    return jnp.where(positive, precision, 0).sum() / positive.sum()
+
+
+def _over_targets(metric, scores: Array, labels: Array, mask: Array) -> Array:
+    scores, labels = (a.reshape(a.shape[0], -1).T for a in (scores, labels))
+    positive, negative = mask[None] & (labels == 1), mask[None] & (labels == 0)
+    mean = jnp.nanmean(jax.vmap(metric)(scores, positive, negative))
+    return _unless_nan(mean, scores, positive | negative)
+
+
+def _mean(values: Array, mask: Array) -> Array:
+    return jnp.where(mask, values, 0).sum() / mask.sum()
+
+
+def _unless_nan(value: Array, answers: Array, counts: Array) -> Array:
+    return jnp.where((jnp.isnan(answers) & counts).any(), jnp.nan, value)

@@ -1,0 +1,166 @@
+"""`train`: one compiled (data set, model, method), run in chunks with checkpoints between."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jgc.train.checkpoint import Checkpoint, fingerprint
+from jgc.train.lanes import everywhere, fill, lane_mesh, on_lanes, over_lanes
+from jgc.train.loop import Lane, Optimiser, TrainState, lane_program
+from jgc.train.method import Method
+from jgc.train.problem import Problem
+
+
+class Trained(NamedTuple):
+    """What a program gives back.
+
+    Attributes:
+        state: Of every lane, leaves `[n_lane, ...]`, on the host.
+        compile_s: Seconds of tracing and compiling.
+        run_s: Seconds of running, all lanes together.
+        traces: How often the lane function was traced: 1.
+    """
+
+    state: TrainState
+    compile_s: float
+    run_s: float
+    traces: int
+
+
+def train(
+    model: nn.Module,
+    task: Problem,
+    method: Method,
+    lanes: list[Lane],
+    *,
+    optimiser: Optimiser = Optimiser(),  # noqa: B008 - immutable
+    chunk: int = 50,
+    folder: str | Path | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> Trained:
+    """Compiles a method once and trains all lanes.
+
+    Args:
+        model: Fitted to the task (`jgc.models.for_task`).
+        task: From `jgc.train.problem`.
+        method: What to do.
+        lanes: Runs of the front, at least one (`lane`).
+        optimiser: How to descend.
+        chunk: Epochs between two looks at the outside (progress, checkpoint), >= 1. The result
+            does not depend on it.
+        folder: Where checkpoints are kept. A run that finds its own there goes on from it, and
+            ends bit for bit as if it had never stopped, on the same machine.
+        report: Called with (epochs done, epochs in all) after every chunk.
+
+    Returns:
+        A `Trained`.
+
+    Raises:
+        ValueError: for no lanes, `chunk` < 1, or a checkpoint of something else in `folder`.
+
+    Example:
+        >>> import jgc.data, jgc.train
+        >>> from jgc.models import GCN, for_task
+        >>> from jgc.train import Method, Phase, lane, problem
+        >>> data = jgc.data.load("sbm")
+        >>> model = for_task(GCN(hidden=8), "node", data.n_class)
+        >>> dense = Method("dense", (Phase(2),))
+        >>> done = train(model, problem(data), dense, [lane(0), lane(1)])
+        >>> done.state.best.val.shape, done.traces
+        ((2,), 1)
+    """
+    if not lanes:
+        raise ValueError("`lanes` is empty; give at least one `lane(seed)`.")
+    if chunk < 1:
+        raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
+    mesh = lane_mesh(len(lanes))
+    stacked, n_lane = fill(jax.tree.map(lambda *leaves: jnp.stack(leaves), *lanes), mesh)
+    init, run = lane_program(model, task, method, optimiser)
+    traces = 0
+
+    def counted(*args):
+        nonlocal traces
+        traces += 1
+        return run(*args)
+
+    stacked = jax.device_put(stacked, on_lanes(mesh))
+    data = jax.device_put(task.data, everywhere(mesh))
+    began = time.perf_counter()
+    shapes = jax.eval_shape(jax.vmap(init, in_axes=(0, None)), stacked, data)
+    shapes = jax.tree.map(
+        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=on_lanes(mesh)), shapes
+    )
+    moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere(mesh))
+    jitted = jax.jit(over_lanes(counted, mesh), donate_argnums=0)
+    compiled = jitted.lower(shapes, stacked, data, moment, moment).compile(_options(mesh))
+    compile_s = time.perf_counter() - began
+
+    kept, state, done = None, None, 0
+    if folder is not None:
+        kept = Checkpoint(folder, _identity(model, task, method, optimiser, lanes))
+        state, done = kept.restore(shapes)
+    if state is None:
+        state = jax.tree.map(lambda s: _blank(s), shapes)
+    began = time.perf_counter()
+    while done < method.epochs:
+        stop = min(done + chunk, method.epochs)
+        ends = jax.device_put((np.int32(done), np.int32(stop)), everywhere(mesh))
+        state = jax.block_until_ready(compiled(state, stacked, data, *ends))
+        done = stop
+        if kept is not None:
+            kept.save(state, done)
+        if report is not None:
+            report(done, method.epochs)
+    run_s = time.perf_counter() - began
+    state = jax.tree.map(lambda leaf: np.asarray(leaf)[:n_lane], state)
+    return Trained(state, compile_s, run_s, traces)
+
+
+def lane(seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8) -> Lane:
+    """One run.
+
+    Args:
+        seed: Of everything random in it, >= 0.
+        split: Which split of the data set, >= 0.
+        sparsity: In [0, 1].
+        bits: In 2..8.
+
+    Returns:
+        The `Lane`.
+
+    Raises:
+        ValueError: for a value out of its range.
+
+    Example:
+        >>> float(lane(3, sparsity=0.5).sparsity)
+        0.5
+    """
+    if seed < 0 or split < 0:
+        raise ValueError(f"`seed` and `split` must be >= 0, got {seed} and {split}.")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"`sparsity` is a fraction in [0, 1], got {sparsity}.")
+    if not 2 <= bits <= 8:
+        raise ValueError(f"`bits` must be in 2..8, got {bits}.")
+    return Lane(jnp.uint32(seed), jnp.int32(split), jnp.float32(sparsity), jnp.int32(bits))
+
+
+def _options(mesh) -> dict[str, Any]:
+    """On CPU the last level of LLVM's optimiser doubles the compile time and gains nothing."""
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    return {"xla_backend_optimization_level": 1} if on_cpu else {}
+
+
+def _identity(model, task: Problem, method: Method, optimiser, lanes) -> tuple:
+    """What a checkpoint belongs to; a method's functions go by its name, all else by value."""
+    described = str(model), task.metric, method.name, method.phases, optimiser, lanes
+    return *described, fingerprint(task.data)
+
+
+def _blank(shape: jax.ShapeDtypeStruct):
+    return jax.device_put(np.zeros(shape.shape, shape.dtype), shape.sharding)
