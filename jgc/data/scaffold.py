@@ -15,7 +15,8 @@ def scaffold_split(smiles: Sequence[str]) -> Split:
     "Scaffold split" is not one thing in the literature (published variants move BBBP's ROC-AUC by
     ten points), so ours is fixed: the scaffold is rdkit's `MurckoScaffoldSmiles` without
     chirality; acyclic molecules share the empty scaffold; groups are ordered by size, largest
-    first, ties by their first molecule; each group goes to train while train stays within 80 %,
+    first, equal sizes by their first molecule, the latest first, as DeepChem orders them (the
+    other way round BBBP's held-out parts would hold one class only); each group goes to train while train stays within 80 %,
     else to validation while the two stay within 90 %, else to test. No randomness. A test pins the
     SHA-256 of BBBP's three index lists.
 
@@ -31,7 +32,7 @@ def scaffold_split(smiles: Sequence[str]) -> Split:
     Example:
         >>> split = scaffold_split(["c1ccccc1C"] * 8 + ["C1CCC1", "C1CCCC1"])
         >>> split.val.tolist(), split.test.tolist()
-        ([8], [9])
+        ([9], [8])
 
     References:
         Wu et al., 2018, sec. 3.3, https://arxiv.org/abs/1703.00564; Bemis and Murcko, 1996.
@@ -40,7 +41,7 @@ def scaffold_split(smiles: Sequence[str]) -> Split:
     for i, text in enumerate(smiles):
         groups[_scaffold(text, i)].append(i)
     train, val, test = [], [], []
-    for group in sorted(groups.values(), key=lambda g: (-len(g), g[0])):
+    for group in sorted(groups.values(), key=lambda g: (len(g), g[0]), reverse=True):
         # Whole numbers: 0.8 * n would round differently for some n.
         if 10 * (len(train) + len(group)) <= 8 * len(smiles):
             train += group

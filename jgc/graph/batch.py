@@ -15,7 +15,8 @@ def batch(graphs: list[GraphsTuple]) -> GraphsTuple:
     """Joins graphs to one `GraphsTuple` on the host.
 
     Raises:
-        ValueError: for an empty list, or for several graphs with sparse features.
+        ValueError: for an empty list, or for several graphs with sparse features or features of
+            different widths.
 
     Example:
         >>> from jgc.graph import from_edges
@@ -29,6 +30,7 @@ def batch(graphs: list[GraphsTuple]) -> GraphsTuple:
         return graphs[0]
     if any(isinstance(graph.nodes, SparseRows) for graph in graphs):
         raise ValueError("Graphs with sparse features cannot be batched; use dense `nodes`.")
+    check_alike(graphs)
     return jraph.batch_np(graphs)
 
 
@@ -145,6 +147,21 @@ def bucket(
     slots = sum(shape[0] for shape in shape_of.values())
     fill = float((sizes[:, 0] - 1).sum() / slots)
     return Buckets(padded, ids, sorted(set(shape_of.values())), fill)
+
+
+def check_alike(graphs: list[GraphsTuple]) -> None:
+    """Raises a ValueError that names the first graph whose features differ in width from graph 0's.
+
+    A graph without such features has the width `None`.
+    """
+    for name in ("nodes", "edges"):
+        widths = [None if v is None else v.shape[1] for v in (getattr(g, name) for g in graphs)]
+        odd = [i for i, width in enumerate(widths) if width != widths[0]]
+        if odd:
+            raise ValueError(
+                f"`{name}` of graph 0 and graph {odd[0]} have widths {widths[0]} and "
+                f"{widths[odd[0]]}; all graphs must be alike."
+            )
 
 
 def _grow(values, extra: int):

@@ -20,4 +20,7 @@ def gather_sum(pattern: Structure, weights: Array | None, x: Array) -> Array:
         return segment.gather_sum(pattern, weights, x)
     data = jnp.ones(pattern.n_entry, x.dtype) if weights is None else weights[:, 0]
     matrix = sparse.BCSR((data, pattern.cols, pattern.indptr), shape=(pattern.n_row, pattern.n_col))
-    return (matrix @ x.reshape(n_col, heads * d)).reshape(-1, heads, d)
+    # Widths that are no multiple of 8 miss the kernel's packets: 7 columns took 4 times 8.
+    width = heads * d
+    x = jnp.pad(x.reshape(n_col, width), ((0, 0), (0, -width % 8)))
+    return (matrix @ x)[:, :width].reshape(pattern.n_row, heads, d)

@@ -156,8 +156,8 @@ def from_pyg(data: Any) -> GraphsTuple:
         A `GraphsTuple` of one graph, or of `max(batch) + 1` graphs. Labels stay with `data.y`.
 
     Raises:
-        ValueError: if `edge_index` is missing, `batch` is not ascending, an edge joins two graphs
-            of the batch, and as `from_edges`.
+        ValueError: if `edge_index` is missing or not `[2, n_edge]`, `batch` is not ascending, an
+            edge joins two graphs of the batch, and as `from_edges`.
 
     Example:
         >>> from types import SimpleNamespace
@@ -168,14 +168,18 @@ def from_pyg(data: Any) -> GraphsTuple:
     get = lambda name: getattr(data, name, None)  # noqa: E731
     if get("edge_index") is None:
         raise ValueError(f"`data` has no `edge_index`; it is a {type(data).__name__}.")
-    senders, receivers = np.asarray(get("edge_index")).reshape(2, -1)
+    edge_index = np.asarray(get("edge_index"))
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ValueError(
+            f"`edge_index` must be [2, n_edge], got shape {edge_index.shape}; is it transposed?"
+        )
     batch = None if get("batch") is None else np.asarray(get("batch"))
-    x = None if get("x") is None else np.asarray(get("x"))
+    x = _features("nodes", get("x"))
     n_node = x.shape[0] if x is not None else get("num_nodes")
     if n_node is None and batch is not None:
         n_node = batch.size
     edge_attr = None if get("edge_attr") is None else np.asarray(get("edge_attr"))
-    graph = from_edges(senders, receivers, n_node=n_node, nodes=x, edges=edge_attr)
+    graph = from_edges(*edge_index, n_node=n_node, nodes=x, edges=edge_attr)
     return graph if batch is None else _split(graph, batch)
 
 

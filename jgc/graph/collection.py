@@ -12,6 +12,8 @@ import numpy as np
 from jax import Array
 from jraph import GraphsTuple
 
+from jgc.graph.batch import check_alike
+from jgc.graph.features import SparseRows
 from jgc.graph.layout import Layout
 from jgc.graph.structure import Structure, structure
 
@@ -61,7 +63,8 @@ def collection(graphs: list[GraphsTuple]) -> Collection:
         The `Collection`.
 
     Raises:
-        ValueError: for an empty list or a graph without features.
+        ValueError: for an empty list, a batch in it, or a graph whose features are missing, sparse
+            or of another width.
 
     Example:
         >>> from jgc.graph import from_edges
@@ -71,9 +74,16 @@ def collection(graphs: list[GraphsTuple]) -> Collection:
     """
     if not graphs:
         raise ValueError("`graphs` is empty; a collection needs at least one graph.")
-    bare = [i for i, graph in enumerate(graphs) if graph.nodes is None]
-    if bare:
-        raise ValueError(f"Graph {bare[0]} has no node features; give every node at least a 1.")
+    for i, graph in enumerate(graphs):
+        if graph.n_node.shape[0] != 1:
+            raise ValueError(
+                f"Graph {i} is a batch of {graph.n_node.shape[0]}; give single graphs."
+            )
+        if graph.nodes is None:
+            raise ValueError(f"Graph {i} has no node features; give every node at least a 1.")
+        if isinstance(graph.nodes, SparseRows):
+            raise ValueError(f"Graph {i} has sparse features; use dense `nodes`.")
+    check_alike(graphs)
     sizes = np.array([[g.nodes.shape[0], g.senders.size] for g in graphs])
     node_start, edge_start = (np.append(0, np.append(s.cumsum(), s.sum())) for s in sizes.T)
     starts = node_start[:-2], edge_start[:-2]

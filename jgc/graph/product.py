@@ -32,7 +32,8 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
         backend: `"segment"`, `"bcsr"` or `"auto"`. Static.
 
     Returns:
-        `[n_row, ...]` of the shape of `x` behind its first axis; 0 for rows without entries.
+        `[n_row, ...]` of the shape of `x` behind its first axis, in the wider of the two types; 0
+        for rows without entries.
         Differentiable in `weights` and `x`, any number of times in reverse mode.
 
     Raises:
@@ -56,9 +57,10 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
         raise ValueError(
             f"With a weight a head, `x` must be [n_col, {weights.shape[1]}, d], got {x.shape}."
         )
-    w = None if weights is None else weights.reshape(pattern.n_entry, heads)
+    dtype = x.dtype if weights is None else jnp.promote_types(weights.dtype, x.dtype)
+    w = None if weights is None else weights.reshape(pattern.n_entry, heads).astype(dtype)
     flat = x.reshape(pattern.n_col, heads, math.prod(x.shape[1 + by_head :]))
-    y = _product(resolve(backend, x.dtype), pattern, w, flat)
+    y = _product(resolve(backend, dtype), pattern, w, flat.astype(dtype))
     return y.reshape(pattern.n_row, *x.shape[1:])
 
 
@@ -180,7 +182,7 @@ def _unweighted(backend: str):
             return _one_by_one(run, n_lane, batched, pattern, x)
         _, n_col, heads, d = x.shape
         y = run(pattern, jnp.moveaxis(x, 0, 2).reshape(n_col, heads, n_lane * d))
-        return jnp.moveaxis(y.reshape(-1, heads, n_lane, d), 2, 0), True
+        return jnp.moveaxis(y.reshape(pattern.n_row, heads, n_lane, d), 2, 0), True
 
     return run
 
@@ -199,10 +201,10 @@ def _weighted(backend: str):
         _, n_col, heads, d = x.shape
         if not batched[1]:
             y = run(pattern, w, jnp.moveaxis(x, 0, 2).reshape(n_col, heads, n_lane * d))
-            return jnp.moveaxis(y.reshape(-1, heads, n_lane, d), 2, 0), True
+            return jnp.moveaxis(y.reshape(pattern.n_row, heads, n_lane, d), 2, 0), True
         w = jnp.moveaxis(w, 0, 1).reshape(-1, n_lane * heads)
         y = run(pattern, w, jnp.moveaxis(x, 0, 1).reshape(n_col, n_lane * heads, d))
-        return jnp.moveaxis(y.reshape(-1, n_lane, heads, d), 1, 0), True
+        return jnp.moveaxis(y.reshape(pattern.n_row, n_lane, heads, d), 1, 0), True
 
     return run
 

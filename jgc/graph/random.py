@@ -11,8 +11,8 @@ from jgc.graph.features import SparseRows
 def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
     """Random 32-bit words: a hash of the position, keyed by a jax key.
 
-    A key gives two seeds once; each position then costs a dozen integer operations, against a
-    whole threefry block: 30 times less on CPU, where the random numbers of dropout were most of a
+    The words of the key are two seeds; each position then costs a dozen integer operations, against
+    a whole threefry block: 30 times less on CPU, where the random numbers of dropout were most of a
     training step. Good for dropout, sampling and stochastic rounding; not for cryptography.
 
     Args:
@@ -30,7 +30,9 @@ def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
         >>> bool(abs((bits >> 31).mean() - 0.5) < 0.05)
         True
     """
-    seeds = jax.random.bits(key, (2,), jnp.uint32)
+    # A key that was split or folded is itself a pair of random words.
+    data = jax.random.key_data(key)
+    seeds = data[..., 0], data[..., -1]
     # iota beyond one axis costs nothing: XLA computes positions where they are used.
     position = jax.lax.iota(jnp.uint32, int(np.prod(shape))).reshape(shape)
     return _finalise(_finalise(position * np.uint32(0x9E3779B9) ^ seeds[0]) ^ seeds[1])

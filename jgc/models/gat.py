@@ -41,7 +41,7 @@ class GATConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array | SparseRows, layout: Layout, train: bool) -> Array:
-        """Maps node values `[n_node, d]` to `[n_node, heads * features]` or `[n_node, features]`."""
+        """Maps `[n_node, d]` to `[n_node, heads * features]`, or without `concat` to `features`."""
         h = Linear(self.heads * self.features, False, name="linear")(x)
         h = Site(name="message")(h, layout.node_mask)
         h = h.reshape(-1, self.heads, self.features)

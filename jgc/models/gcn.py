@@ -16,6 +16,8 @@ class GCNConv(nn.Module):
     A node that has a self loop already gets no second one, as in PyG's `GCNConv`. The two factors
     `D^-1/2` scale rows before and after an unweighted sum, so no edge weight is ever read.
 
+    Differs: where a node has several self loops all of them count; PyG joins them to one.
+
     Attributes:
         features: Width of the result.
 

@@ -1,6 +1,7 @@
 """The parts that all architectures share: sites, linear maps of sparse features, norm, dropout."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -82,18 +83,32 @@ class Dropout(nn.Module):
 class BatchNorm(nn.Module):
     """Batch normalisation over real nodes (or graphs) only; padding never enters a statistic.
 
-    Flax's own, with torch's constants: running statistics move by 0.1 a step, epsilon 1e-5.
-    Differs: torch stores the unbiased variance in its running statistics, flax the biased one.
+    As torch's: running statistics move by 0.1 a step, with the unbiased variance; epsilon 1e-5.
+    Sums over nodes are products with the mask, which XLA runs twice as fast on CPU as reductions.
+
+    References:
+        Ioffe and Szegedy, arXiv 1502.03167, algorithm 1.
     """
 
     @nn.compact
     def __call__(self, x: Array, mask: Array, train: bool) -> Array:
         """Normalises `[n, d]` over the rows where `mask`, bool `[n]`, is True."""
-        norm = nn.BatchNorm(
-            use_running_average=not train, momentum=0.9, epsilon=1e-5, use_fast_variance=False,
-            name="norm",
-        )  # fmt: skip
-        return norm(x, mask=mask[:, None])
+        d = x.shape[-1:]
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, d)
+        running_var = self.variable("batch_stats", "var", jnp.ones, d)
+        scale = self.param("scale", nn.initializers.ones, d)
+        bias = self.param("bias", nn.initializers.zeros, d)
+        mean, var = running_mean.value[None], running_var.value[None]
+        if train:
+            n = jnp.maximum(mask.sum(), 1)
+            share = (mask / n)[None].astype(x.dtype)
+            mean = jnp.matmul(share, x, precision="highest")
+            var = jnp.matmul(share, (x - mean) ** 2, precision="highest")
+            if not self.is_initializing():
+                unbiased = var[0] * n / jnp.maximum(n - 1, 1)
+                running_mean.value = 0.9 * running_mean.value + 0.1 * mean[0]
+                running_var.value = 0.9 * running_var.value + 0.1 * unbiased
+        return (x - mean) * (jax.lax.rsqrt(var + 1e-5) * scale[None]) + bias[None]
 
 
 class MLP2(nn.Module):

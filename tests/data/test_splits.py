@@ -119,12 +119,12 @@ def test_link_parts_are_disjoint_and_training_graph_leaks_nothing():
 
 def test_scaffold_split_order_and_ties():
     pytest.importorskip("rdkit", reason="scaffolds are rdkit's")
-    # Scaffolds: benzene x 7, then pairs and singles; equal sizes go by their first molecule.
+    # Scaffolds: benzene x 7, then pairs and singles; of equal sizes the latest comes first.
     smiles = ["C1CC1C", "c1ccccc1", "Cc1ccccc1", "CCc1ccccc1", "Oc1ccccc1", "Nc1ccccc1"]
     smiles += ["Fc1ccccc1", "Clc1ccccc1", "C1CCC1", "CCO"]
     split = scaffold_split(smiles)
-    assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert split.val.tolist() == [8] and split.test.tolist() == [9]
+    assert split.train.tolist() == [1, 2, 3, 4, 5, 6, 7, 9]
+    assert split.val.tolist() == [8] and split.test.tolist() == [0]
     with pytest.raises(DataError, match=r"`smiles\[1\]` is 'C\(', which does not parse"):
         scaffold_split(["C", "C("])
 

@@ -1,0 +1,56 @@
+"""The table of models, the graphs they run on, and weights that are the same everywhere."""
+
+import jax
+import numpy as np
+
+from jgc.graph import from_edges
+from jgc.models import MODELS, GraphModel, named
+
+# Edges one way and both, a loop at 2, node 4 without edges.
+SENDERS = [0, 1, 1, 2, 2, 3, 0]
+RECEIVERS = [1, 0, 2, 1, 2, 1, 3]
+WIDTH = 5
+
+SETTINGS = {
+    "gcn": ("gcn", {"dropout": 0.0}),
+    "gcn, batch norm": ("gcn", {"dropout": 0.0, "batch_norm": True, "layers": 3}),
+    "gat": ("gat", {"dropout": 0.0, "heads": 2, "out_heads": 3}),
+    "gin": ("gin", {"layers": 2}),
+    "gin, bare": ("gin", {"layers": 1, "batch_norm": False}),
+    "sage": ("sage", {"dropout": 0.0}),
+    "sage, batch norm": ("sage", {"dropout": 0.0, "batch_norm": True}),
+    "mlp": ("mlp", {"dropout": 0.0, "batch_norm": True}),
+}
+assert {name for name, _ in SETTINGS.values()} == set(MODELS), "every model of MODELS has a row"
+TABLE = {
+    key: named(name, hidden=4, out=3, **settings) for key, (name, settings) in SETTINGS.items()
+}
+
+
+def graph(nodes=None, n_node=5):
+    nodes = wave((n_node, WIDTH), 0) if nodes is None else nodes
+    return from_edges(SENDERS, RECEIVERS, nodes=nodes)
+
+
+def edgeless(n_node=3):
+    return from_edges([], [], nodes=wave((n_node, WIDTH), 1))
+
+
+def readout(key):
+    return GraphModel(TABLE[key], out=2, dropout=0.0)
+
+
+def wave(shape, phase):
+    """Numbers in [-1, 1] by formula, so that golden results need no stored weights."""
+    count = np.arange(np.prod(shape, dtype=int))
+    return np.sin(1.7 * count + 0.3 * phase).astype(np.float32).reshape(shape)
+
+
+def variables(model, on):
+    """Parameters and running statistics, none at its initial value."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), on)
+    leaves, treedef = jax.tree.flatten(shapes)
+    filled = jax.tree.unflatten(treedef, [wave(leaf.shape, i) for i, leaf in enumerate(leaves)])
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf**2 + 0.5 if path[-1].key in ("var", "scale") else leaf, filled
+    )

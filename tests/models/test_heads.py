@@ -1,0 +1,76 @@
+"""Heads: nodes, links, graphs; and models by name."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jgc.graph import batch, layout, pad
+from jgc.models import GCN, GIN, MODELS, GraphModel, for_task, link_scores, named
+from tests.models.cases import edgeless, graph, variables
+
+
+def test_link_scores_by_hand_and_symmetric():
+    values = jnp.array([[1.0, 2.0], [3.0, -1.0], [0.0, 4.0]])
+    pairs = jnp.array([[0, 1], [1, 0], [2, 2], [0, 2]])
+    assert link_scores(values, pairs).tolist() == [1, 1, 16, 8]
+    assert link_scores(values, jnp.zeros((0, 2), int)).shape == (0,)
+
+
+@pytest.mark.parametrize("readout, train", [("sum", True), ("mean", False), ("max", True)])
+def test_padding_graphs_change_no_answer(readout, train):
+    model = GraphModel(GIN(hidden=4, out=3, layers=2), out=2, readout=readout, dropout=0.0)
+    joined = batch([graph(), edgeless()])
+    padded = pad(joined, n_node=12, n_edge=11, n_graph=5)
+    nodes = np.where(np.arange(12)[:, None] < 8, padded.nodes, 100).astype(np.float32)
+    weights = variables(model, joined)
+    run = jax.jit(lambda g, at: model.apply(weights, g, at, train=train, mutable=["batch_stats"]))
+    got, stats = run(padded._replace(nodes=nodes), layout(padded))
+    expected, expected_stats = run(joined, layout(joined))
+    assert got.shape == (5, 2)
+    # Sums of a dozen float32 numbers near 1 in another order.
+    np.testing.assert_allclose(got[:2], expected, rtol=1e-5, atol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), stats, expected_stats)
+
+
+@pytest.mark.parametrize("readout, shrunk", [("sum", False), ("mean", True), ("max", True)])
+def test_readouts_see_the_size_of_a_graph_only_in_the_sum(readout, shrunk):
+    model = GraphModel(named("mlp", hidden=4, out=3), out=2, readout=readout)
+    few, many = (edgeless(n)._replace(nodes=np.ones((n, 5), np.float32)) for n in (2, 6))
+    weights = variables(model, few)
+    same = np.allclose(model.apply(weights, few), model.apply(weights, many), atol=1e-6)
+    assert same == shrunk
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_for_task_fits_every_model(name):
+    model = named(name, hidden=4, out=6)
+    shapes = {}
+    for task in ("node", "link", "graph"):
+        fitted = for_task(model, task, 2)
+        shapes[task] = jax.eval_shape(
+            lambda key, m=fitted: m.init_with_output(key, graph())[0], jax.random.key(0)
+        ).shape
+    assert shapes == {"node": (5, 2), "link": (5, 6), "graph": (1, 2)}
+
+
+def test_for_task_keeps_settings_and_widens_a_graph_model():
+    assert for_task(GCN(hidden=16, dropout=0.1), "node", 7) == GCN(hidden=16, dropout=0.1, out=7)
+    own = GraphModel(GIN(hidden=4), out=1, readout="mean")
+    fitted = for_task(own, "graph", 9)
+    assert isinstance(fitted, GraphModel) and (fitted.out, fitted.readout) == (9, "mean")
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: for_task(GCN(), "edge", 2), r"`task` must be one of .*'graph'.*got 'edge'"),
+        (lambda: named("gcnn"), "Unknown model 'gcnn': known are .*; did you mean 'gcn'"),
+        (lambda: named("gcn", hiden=3), "Unknown setting of gcn 'hiden'.*; did you mean 'hidden'"),
+        (lambda: named("gcn", parent=None), "Unknown setting of gcn 'parent'"),
+        (lambda: named("transformer"), "Unknown model 'transformer': known are"),
+    ],
+)
+def test_unknown_words_are_refused_with_the_nearest(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
