@@ -16,9 +16,9 @@ def scaffold_split(smiles: Sequence[str]) -> Split:
     ten points), so ours is fixed: the scaffold is rdkit's `MurckoScaffoldSmiles` without
     chirality; acyclic molecules share the empty scaffold; groups are ordered by size, largest
     first, equal sizes by their first molecule, the latest first, as DeepChem orders them (the
-    other way round BBBP's held-out parts would hold one class only); each group goes to train while train stays within 80 %,
-    else to validation while the two stay within 90 %, else to test. No randomness. A test pins the
-    SHA-256 of BBBP's three index lists.
+    other way round BBBP's held-out parts would hold one class only); each group goes to train
+    while train stays within 80 %, else to validation while the two stay within 90 %, else to test.
+    No randomness. A test pins the SHA-256 of BBBP's three index lists.
 
     Args:
         smiles: Molecules that parse.

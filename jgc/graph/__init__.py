@@ -4,8 +4,6 @@
 `senders` to `receivers`; messages are summed at receivers.
 """
 
-from jraph import GraphsTuple as GraphsTuple
-
 from jgc.graph.aggregate import aggregate as aggregate
 from jgc.graph.aggregate import edge_softmax as edge_softmax
 from jgc.graph.aggregate import edge_softmax_with_self as edge_softmax_with_self
@@ -31,6 +29,7 @@ from jgc.graph.edges import out_degree as out_degree
 from jgc.graph.edges import remove_self_loops as remove_self_loops
 from jgc.graph.features import SparseRows as SparseRows
 from jgc.graph.features import sparse_rows as sparse_rows
+from jgc.graph.graphs_tuple import GraphsTuple as GraphsTuple
 from jgc.graph.layout import BackendChoice as BackendChoice
 from jgc.graph.layout import Layout as Layout
 from jgc.graph.layout import edge_mask as edge_mask

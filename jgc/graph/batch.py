@@ -1,13 +1,13 @@
 """Batches of graphs and their padding to static shapes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jraph
 import numpy as np
 import scipy.sparse as sp
-from jraph import GraphsTuple
 
 from jgc.graph.features import SparseRows, sparse_rows
+from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.layout import graph_mask, n_nodes
 
 
@@ -31,7 +31,8 @@ def batch(graphs: list[GraphsTuple]) -> GraphsTuple:
     if any(isinstance(graph.nodes, SparseRows) for graph in graphs):
         raise ValueError("Graphs with sparse features cannot be batched; use dense `nodes`.")
     check_alike(graphs)
-    return jraph.batch_np(graphs)
+    join: Any = jraph.batch_np  # annotated with jraph's own type
+    return join(graphs)
 
 
 def pad(graph: GraphsTuple, *, n_node: int, n_edge: int, n_graph: int) -> GraphsTuple:

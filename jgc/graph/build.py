@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from jraph import GraphsTuple
 
 from jgc.graph.features import SparseRows, sparse_rows
+from jgc.graph.graphs_tuple import GraphsTuple
 
 
 def from_edges(
@@ -52,7 +52,7 @@ def from_edges(
     edges = None if edges is None else _features("edges", edges)
     if n_node is None:
         largest = int(max(senders.max(initial=-1), receivers.max(initial=-1))) + 1
-        n_node = largest if nodes is None else nodes.shape[0]
+        n_node = int(largest if nodes is None else nodes.shape[0])
     if n_node < 1:
         raise ValueError("The graph has no nodes: give `nodes` or `n_node` >= 1.")
     if nodes is not None and nodes.shape[0] != n_node:
@@ -102,7 +102,7 @@ def from_scipy(matrix, *, nodes=None, weights: bool = False) -> GraphsTuple:
         >>> from_scipy(sp.eye_array(3, k=1)).receivers.tolist()
         [1, 2]
     """
-    coo = sp.coo_array(matrix)
+    coo: Any = sp.coo_array(matrix)
     coo.eliminate_zeros()
     if coo.shape[0] != coo.shape[1]:
         raise ValueError(f"`matrix` must be square (an adjacency), got shape {coo.shape}.")

@@ -7,13 +7,14 @@ list of graph numbers: nothing else travels, and no Python runs between two step
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jraph import GraphsTuple
 
 from jgc.graph.batch import check_alike
 from jgc.graph.features import SparseRows
+from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.layout import Layout
 from jgc.graph.structure import Structure, structure
 
@@ -94,7 +95,7 @@ def collection(graphs: list[GraphsTuple]) -> Collection:
     )
     n_node = int(node_start[-1])
     whole = structure(receivers, senders, n_row=n_node, n_col=n_node)
-    whole = Structure(*map(np.asarray, whole))
+    whole = jax.tree.map(np.asarray, whole)
     node_edge = np.repeat(starts[1], sizes[:, 0])
     local = Structure(
         indptr=whole.indptr[:-1] - node_edge, rows=whole.rows - edge_node,
@@ -230,7 +231,7 @@ def _slots(start: Array, ids: Array, n_slot: int):
     return owner, jnp.clip(place, 0, jnp.maximum(start[-1] - 1, 0)), ends[-1]
 
 
-def _never_empty(values: np.ndarray) -> Array:
+def _never_empty(values: np.ndarray | Array) -> Array:
     """A set without any edge keeps one unused row, since nothing can be gathered from none."""
     return jnp.asarray(values if len(values) else np.zeros((1, *values.shape[1:]), values.dtype))
 

@@ -1,7 +1,8 @@
 """Edge lists made fit for use: self loops, duplicates, degrees, normalised weights."""
 
 import numpy as np
-from jraph import GraphsTuple
+
+from jgc.graph.graphs_tuple import GraphsTuple
 
 
 def add_self_loops(graph: GraphsTuple, fill: float = 1.0) -> GraphsTuple:

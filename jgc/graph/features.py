@@ -1,6 +1,6 @@
 """Sparse node features that stay sparse through the first layer."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -59,7 +59,7 @@ def sparse_rows(matrix) -> SparseRows:
         >>> x.matmul(jnp.eye(2)).tolist()
         [[0.0, 2.0], [3.0, 0.0]]
     """
-    csr = sp.csr_array(matrix).astype(np.float32)
+    csr: Any = sp.csr_array(matrix).astype(np.float32)
     csr.sum_duplicates()
     csr.eliminate_zeros()
     coo = csr.tocoo()

@@ -1,14 +1,15 @@
 """`Layout`: everything about a graph's shape that a model needs, made once for a graph."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jraph import GraphsTuple
+from jax.core import Tracer
 
+from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.product import BACKENDS
 from jgc.graph.structure import Structure, structure
 
@@ -86,7 +87,7 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
     elif backend not in BACKENDS:
         raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
     n_node, n_graph = n_nodes(graph), graph.n_node.shape[0]
-    np_ = jnp if isinstance(graph.senders, jax.core.Tracer) else np
+    np_: Any = jnp if isinstance(graph.senders, Tracer) else np
     loop_at = np_.where(graph.senders == graph.receivers, graph.receivers, n_node)
     # Only the traced count needs its length told; numpy's does not take one.
     told = {"length": n_node + 1} if np_ is jnp else {"minlength": n_node + 1}
@@ -124,7 +125,7 @@ def explain_backend(graph: GraphsTuple) -> BackendChoice:
     )
 
 
-def graph_mask(graph: GraphsTuple) -> Array:
+def graph_mask(graph: GraphsTuple) -> Array | np.ndarray:
     """True for real graphs, bool `[n_graph]`.
 
     A graph says itself whether it is padding: `globals["real"]`, set by jgc's builders and, as a
@@ -143,12 +144,12 @@ def graph_mask(graph: GraphsTuple) -> Array:
     return np.ones(graph.n_node.shape[0], bool)
 
 
-def node_mask(graph: GraphsTuple) -> Array:
+def node_mask(graph: GraphsTuple) -> Array | np.ndarray:
     """True for nodes of real graphs, bool `[n_node]`."""
     return _of_graph(graph, graph.n_node, n_nodes(graph))
 
 
-def edge_mask(graph: GraphsTuple) -> Array:
+def edge_mask(graph: GraphsTuple) -> Array | np.ndarray:
     """True for edges of real graphs, in the graph's own edge order, bool `[n_edge]`."""
     return _of_graph(graph, graph.n_edge, graph.senders.shape[0])
 
@@ -164,14 +165,14 @@ def n_nodes(graph: GraphsTuple) -> int:
         return graph.nodes.shape[0]
     if leaves:
         return leaves[0].shape[0]
-    if isinstance(graph.n_node, jax.core.Tracer):
+    if isinstance(graph.n_node, Tracer):
         raise ValueError("A traced graph needs node features to tell its number of nodes.")
     return int(np.sum(graph.n_node))
 
 
-def _of_graph(graph: GraphsTuple, counts: Array, total: int) -> Array:
+def _of_graph(graph: GraphsTuple, counts: Array, total: int) -> Array | np.ndarray:
     mask = graph_mask(graph)
-    traced = isinstance(mask, jax.core.Tracer) or isinstance(counts, jax.core.Tracer)
+    traced = isinstance(mask, Tracer) or isinstance(counts, Tracer)
     return _repeat(mask, counts, total, jnp if traced else np)
 
 

@@ -52,15 +52,13 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
             f"`weights` has {weights.shape[0]} rows; the pattern has {pattern.n_entry} entries."
         )
     by_head = weights is not None and weights.ndim == 2
-    heads = x.shape[1] if by_head else 1
-    if by_head and (x.ndim < 3 or weights.shape[1] != heads):
-        raise ValueError(
-            f"With a weight a head, `x` must be [n_col, {weights.shape[1]}, d], got {x.shape}."
-        )
+    heads = weights.shape[1] if weights is not None and by_head else 1
+    if by_head and (x.ndim < 3 or x.shape[1] != heads):
+        raise ValueError(f"With a weight a head, `x` must be [n_col, {heads}, d], got {x.shape}.")
     dtype = x.dtype if weights is None else jnp.promote_types(weights.dtype, x.dtype)
     w = None if weights is None else weights.reshape(pattern.n_entry, heads).astype(dtype)
     flat = x.reshape(pattern.n_col, heads, math.prod(x.shape[1 + by_head :]))
-    y = _product(resolve(backend, dtype), pattern, w, flat.astype(dtype))
+    y: Array = _product(resolve(backend, dtype), pattern, w, flat.astype(dtype))
     return y.reshape(pattern.n_row, *x.shape[1:])
 
 

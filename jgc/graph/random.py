@@ -1,11 +1,16 @@
 """Random bits from a counter hash, and the dropout that uses them."""
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from jgc.graph.features import SparseRows
+
+Values = TypeVar("Values", Array, SparseRows)
 
 
 def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
@@ -38,7 +43,7 @@ def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
     return _finalise(_finalise(position * np.uint32(0x9E3779B9) ^ seeds[0]) ^ seeds[1])
 
 
-def dropout(x: Array | SparseRows, rate: float | Array, key: Array) -> Array | SparseRows:
+def dropout(x: Values, rate: float | Array, key: Array) -> Values:
     """Zeros each entry with probability `rate` and scales the rest by `1 / (1 - rate)`.
 
     Args:
@@ -57,7 +62,7 @@ def dropout(x: Array | SparseRows, rate: float | Array, key: Array) -> Array | S
         >>> sorted(set(dropped.tolist())), bool(abs(dropped.mean() - 1) < 0.02)
         ([0.0, 1.3333333730697632], True)
     """
-    if not isinstance(rate, jax.core.Tracer) and not 0 <= float(rate) < 1:
+    if not isinstance(rate, Tracer) and not 0 <= float(rate) < 1:
         raise ValueError(f"`rate` is a probability in [0, 1), got {rate}.")
     if isinstance(x, SparseRows):
         return x._replace(values=dropout(x.values, rate, key))

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 
 class Structure(NamedTuple):
@@ -94,7 +94,7 @@ def structure(rows, cols, *, n_row: int, n_col: int) -> Structure:
         [1, 0]
     """
     # Sorting once with numpy is far quicker than compiling a sort for every new size.
-    traced = isinstance(rows, jax.core.Tracer) or isinstance(cols, jax.core.Tracer)
+    traced = isinstance(rows, Tracer) or isinstance(cols, Tracer)
     np_ = jnp if traced else np
     rows, cols = np_.asarray(rows, np.int32), np_.asarray(cols, np.int32)
     order = np_.argsort(rows, stable=True).astype(np.int32)

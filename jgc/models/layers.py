@@ -1,11 +1,15 @@
 """The parts that all architectures share: sites, linear maps of sparse features, norm, dropout."""
 
+from typing import Any, TypeVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jgc.graph import SparseRows, dropout
+
+Values = TypeVar("Values", Array, SparseRows)
 
 
 class Site(nn.Module):
@@ -27,7 +31,7 @@ class Site(nn.Module):
         return x
 
 
-def at_input(x: Array | SparseRows, node_mask: Array) -> Array | SparseRows:
+def at_input(x: Any, node_mask: Array) -> Any:
     """Passes node features through the site `input`; of sparse rows the stored entries."""
     site = Site(name="input")
     if not isinstance(x, SparseRows):
@@ -73,7 +77,7 @@ class Dropout(nn.Module):
     rate: float
 
     @nn.compact
-    def __call__(self, x: Array | SparseRows, train: bool) -> Array | SparseRows:
+    def __call__(self, x: Values, train: bool) -> Values:
         """Drops entries when `train`, with the rng stream `"dropout"`."""
         if not train or self.rate == 0:
             return x

@@ -25,8 +25,8 @@ def operations(
             both sides, as jgc's quantisers do at every site but the last.
 
     Returns:
-        The operations in the order of the forward pass. Attention scores, norms and activations
-        are not among them.
+        The operations in the order of the forward pass. Attention scores, norms, activations and
+        what a node adds of its own (the self loops that a model brings) are not among them.
 
     Example:
         >>> import jax.numpy as jnp
@@ -49,10 +49,13 @@ def operations(
                 rows, d_in = args[0].shape
                 weights = kept.get(f"{path}/kernel", d_in * module.features)
                 found.append(Operation("linear", rows, d_in, module.features, weights, bits, bits))
-            elif isinstance(module, Site) and path.endswith("message"):
+            elif isinstance(module, Site) and module.name == "message":
                 width = out.shape[-1]
                 n_edge = graph.senders.shape[0]
                 found.append(Operation("aggregate", n_edge, 1, width, width, 1, bits))
+            elif isinstance(module, Site) and module.name == "attention":
+                # The sum just found is weighted: its edges carry coefficients of their own.
+                found[-1] = found[-1]._replace(bits_w=bits)
         return out
 
     with nn.intercept_methods(record):

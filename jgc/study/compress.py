@@ -118,6 +118,8 @@ def _method(prune, quantize, ready: Plan) -> tuple[Method, Level]:
     """The method and its one level, from words or from ready-made transforms."""
     prune = parse_method(prune) if isinstance(prune, str) else prune
     quantize = parse_quantizer(quantize) if isinstance(quantize, str) else quantize
+    _check("prune", prune, (Words, Pruner), "'global:0.5' or jgc.prune.global_magnitude(0.5)")
+    _check("quantize", quantize, (Words, Quantizer), "'qat:8' or jgc.quant.qat(8)")
     words = [part for part in (prune, quantize) if isinstance(part, Words)]
     given = [part for part in (prune, quantize) if part is not None]
     if len(words) == len(given):
@@ -127,6 +129,13 @@ def _method(prune, quantize, ready: Plan) -> tuple[Method, Level]:
         bits = next((b for _, b in levels if b is not None), None)
         return method_of(name, ready.epochs, ready.finetune_epochs), Level(sparsity, bits)
     return _from_transforms(prune, quantize, ready)
+
+
+def _check(argument: str, part, types: tuple[type, ...], example: str) -> None:
+    if part is not None and not isinstance(part, types):
+        raise ValueError(f"`{argument}` is a {type(part).__name__}; give {example}.")
+    if isinstance(part, Words) and len(part.levels) != 1:
+        raise ValueError(f"`{argument}` has {len(part.levels)} levels; give one, or run a study.")
 
 
 def _from_transforms(prune, quantize, ready: Plan) -> tuple[Method, Level]:

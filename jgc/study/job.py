@@ -11,17 +11,17 @@ import jax
 import numpy as np
 
 from jgc import pack
-from jgc.data import Dataset
+from jgc.data import Dataset, training_graph
 from jgc.graph import GraphsTuple, SparseRows
 from jgc.pack.operations import operations
 from jgc.prune import sparsity_of
 from jgc.study.plan import Plan
-from jgc.study.rows import row_key
-from jgc.train import Lane, Method, Model, lane, problem, train
+from jgc.study.rows import FIELDS, row_key
+from jgc.train import Lane, Method, Model, TrainState, lane, problem, train
 
 
 class Level(NamedTuple):
-    """How much is compressed; `None` where the method does not do that."""
+    """How much is compressed; `None` where the method does not, or only its own transform knows."""
 
     sparsity: float | None
     bits: int | None
@@ -58,6 +58,7 @@ class Job:
             "task": self.dataset.task,
             "split": split.name,
             "model": self.model_name,
+            "architecture": self.plan.architecture,
             "settings": self.plan.settings.model_dump(exclude_none=True),
             "phases": [list(phase) for phase in self.method.phases],
             "method": self.method.name,
@@ -109,7 +110,7 @@ def run_job(
         An `Outcome`.
 
     Raises:
-        ValueError: if validation never gave a number, as when training diverged.
+        ValueError: if training diverged: a loss that is no number, or no validation score at all.
     """
     lanes = [_lane(job, level, seed) for level, seed in job.runs]
     task = problem(job.dataset, batch_size=job.plan.batch_size)
@@ -119,30 +120,28 @@ def run_job(
         optimiser=job.plan.optimiser, folder=folder, report=report,
     )  # fmt: skip
     wall_s = (time.perf_counter() - began) / len(lanes)
+    _check_numbers(job, trained.state)
     models = [
         jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(lanes))
     ]
     rows = []
     for i, ((level, seed), model) in enumerate(zip(job.runs, models, strict=True)):
         best = jax.tree.map(lambda a, i=i: a[i].item(), trained.state.best._replace(model=None))
-        if not np.isfinite(best.val):
-            raise ValueError(
-                f"{job.title}, seed {seed}: validation never gave a number. Did training diverge? "
-                "Try a smaller `learning_rate`."
-            )
+        artefact = packable(job, level, model)
+        config = job.config(_measured(level, model, artefact["grids"]), seed)
         row = {
-            **{k: v for k, v in job.config(level, seed).items() if k not in ("settings", "phases")},
+            **{name: config[name] for name in FIELDS if name in config},
             "metric": task.metric,
             "val": best.val,
             "test": best.test,
             "test_oracle": best.oracle,
-            **_sizes(job, level, model),
+            **_sizes(job, config["bits"] or 32, model, artefact),
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
             "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
             "jax": jax.__version__,
             "jgc": version("jgc"),
-            "config": job.config(level, seed),
+            "config": {name: value for name, value in config.items() if value is not None},
         }
         if dense_test and seed in dense_test:
             row["dense_test"] = dense_test[seed]
@@ -150,11 +149,21 @@ def run_job(
     return Outcome(rows, models, trained.traces)
 
 
+def _check_numbers(job: Job, state: TrainState) -> None:
+    bad = ~np.isfinite(state.loss).all(1) | ~np.isfinite(state.best.val)
+    if bad.any():
+        seeds = sorted({seed for (_, seed), is_bad in zip(job.runs, bad, strict=True) if is_bad})
+        raise ValueError(
+            f"{job.title}: training diverged for seeds {seeds} (loss or validation score is no "
+            "number). Try a smaller `learning_rate`."
+        )
+
+
 def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
     """The arguments of `jgc.pack.save` for a trained model."""
     grids, symmetric, stats = None, True, dict(model.stats)
     if model.quant is not None and job.method.quantizer is not None:
-        quantizer = job.method.quantizer(jax.numpy.int32(level.bits))
+        quantizer = job.method.quantizer(jax.numpy.int32(level.bits or 8))
         grids = quantizer.grids(model.quant, model.params)
         symmetric = quantizer.symmetric_weights
         stats["sites"] = model.quant.sites
@@ -164,35 +173,50 @@ def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sizes(job: Job, level: Level, model: Model) -> dict[str, Any]:
+def _measured(level: Level, model: Model, grids) -> Level:
+    """The level, with what a ready-made transform did, which is known only afterwards."""
+    sparsity, bits = level
+    if sparsity is None and model.masks is not None:
+        sparsity = _achieved(model)
+    if bits is None and grids:
+        bits = int(max(grid.bits for grid in grids.values()))
+    return Level(sparsity, bits)
+
+
+def _achieved(model: Model) -> float:
+    """Sparsity; its fourth decimal would only tell of the rounding to whole weights."""
+    return round(float(sparsity_of(model.masks)), 3)
+
+
+def _sizes(job: Job, bits: int, model: Model, artefact: dict[str, Any]) -> dict[str, Any]:
     """Bytes of the files, and computed operations a graph."""
     variables = {"params": model.params, **model.stats}
-    found = operations(
-        job.plan.model, variables, _whole(job.dataset), model.masks, level.bits or 32
-    )
+    found = operations(job.plan.model, variables, _whole(job.dataset), model.masks, bits)
     cost = pack.total(found)
     n_graph = len(job.dataset.graphs)
     sizes = {
         "bytes_dense": pack.dense_bytes(variables),
-        "bytes_file": pack.file_bytes(**packable(job, level, model)),
+        "bytes_file": pack.file_bytes(**artefact),
         "macs": cost.macs / n_graph,
         "bops": cost.bops / n_graph,
     }
     if model.masks is not None:
-        # As achieved; the fourth decimal is only the rounding to whole weights.
-        sizes["sparsity"] = round(float(sparsity_of(model.masks)), 3)
+        sizes["sparsity"] = _achieved(model)
     return sizes
 
 
 def _whole(dataset: Dataset) -> GraphsTuple:
-    """Shapes of all graphs of a data set as one batch."""
-    nodes = dataset.graphs[0].nodes
-    n_node = sum(graph.nodes.shape[0] for graph in dataset.graphs)
-    n_edge = sum(graph.senders.size for graph in dataset.graphs)
+    """Shapes of all graphs of a data set as one batch; of links the edges that messages take."""
+    graphs = dataset.graphs
+    if dataset.task == "link":
+        graphs = [training_graph(dataset, dataset.splits[0])]
+    nodes = graphs[0].nodes
+    n_node = sum(graph.nodes.shape[0] for graph in graphs)
+    n_edge = sum(graph.senders.size for graph in graphs)
     if not isinstance(nodes, SparseRows):
         nodes = jax.ShapeDtypeStruct((n_node, nodes.shape[1]), np.float32)
     ends = jax.ShapeDtypeStruct((n_edge,), np.int32)
-    counts = jax.ShapeDtypeStruct((len(dataset.graphs),), np.int32)
+    counts = jax.ShapeDtypeStruct((len(graphs),), np.int32)
     return GraphsTuple(nodes, None, ends, ends, None, counts, counts)
 
 

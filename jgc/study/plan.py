@@ -35,6 +35,7 @@ class Plan(NamedTuple):
         finetune_epochs: Of each phase that follows.
         batch_size: Graphs a batch.
         settings: All settings that were used, defaults filled in.
+        architecture: What a ready-made model says of itself; `None` where `settings` say all.
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class Plan(NamedTuple):
     finetune_epochs: int
     batch_size: int
     settings: Settings
+    architecture: str | None = None
 
 
 def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan:
@@ -64,7 +66,24 @@ def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan
         >>> plan(jgc.data.load("sbm"), "gcn").model.hidden
         64
     """
-    task = dataset.task
+    encoder, merged = build(dataset.task, model, settings)
+    built = for_task(encoder, dataset.task, dataset.n_class)
+    if isinstance(built, GraphModel) and merged.readout:
+        built = built.clone(readout=merged.readout)
+    return of_model(dataset, built, merged)._replace(architecture=None)
+
+
+def build(task: str, model: str, settings: Settings | None) -> tuple[nn.Module, Settings]:
+    """Builds a model by name, not yet fitted to classes, and says all settings that were used.
+
+    Raises:
+        ValueError: for an unknown model, or a setting that the model does not have.
+
+    Example:
+        >>> model, settings = build("link", "gcn", Settings(hidden=64))
+        >>> model.out, settings.epochs
+        (32, 200)
+    """
     layers = (DEFAULTS[task, ""], DEFAULTS.get((task, model), Settings()), settings or Settings())
     merged = Settings(
         **{k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}
@@ -76,10 +95,7 @@ def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan
         chosen["out"] = max(chosen["hidden"] * chosen.get("heads", 1) // 2, 1)
     elif task == "graph":
         chosen["out"] = chosen["hidden"]
-    built = for_task(named(model, **chosen), task, dataset.n_class)
-    if isinstance(built, GraphModel) and merged.readout:
-        built = built.clone(readout=merged.readout)
-    return of_model(dataset, built, merged)
+    return named(model, **chosen), merged
 
 
 def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
@@ -95,6 +111,7 @@ def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
         finetune_epochs=used.epochs // 2 if finetune is None else finetune,
         batch_size=used.batch_size or 32,
         settings=used,
+        architecture=" ".join(str(model).split()),
     )
 
 

@@ -1,15 +1,20 @@
 """`run_study`: all jobs of a recipe, each one program, rows on disk as they finish."""
 
+import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jgc.data import load
+from filelock import FileLock, Timeout
+
+from jgc.data import info, load
 from jgc.study.job import Job, Level, run_job
-from jgc.study.plan import method_of, plan
+from jgc.study.plan import build, method_of, plan
 from jgc.study.recipe import Recipe
+from jgc.study.rows import row_key
 from jgc.study.store import Store
-from jgc.train import Checkpoint
 
 
 def run_study(
@@ -40,19 +45,23 @@ def run_study(
         OSError: if rows cannot be written; those already there stay.
     """
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
+    for run in recipe.run:
+        # Wrong words are told before the first hour of training, not after it.
+        build(run.task or info(run.dataset).task, run.model, run.settings)
     store = Store(folder, report=report)
     if store.rows() and not resume:
         raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
     programs = traces = 0
     for job in jobs(recipe):
-        todo = job.without(store.keys())
-        if not todo.runs:
-            report(f"{job.title}: all {len(job.runs)} rows are there")
-            continue
-        place = Path(folder) / "checkpoints" / job.title.replace(" ", "-")
-        outcome = run_job(todo, dense_test=_dense_tests(store, job), folder=place)
-        store.append(outcome.rows)
-        Checkpoint(place, job).remove()
+        with _alone(Path(folder), job, report):
+            todo = job.without(store.keys())
+            if not todo.runs:
+                report(f"{job.title}: all {len(job.runs)} rows are there")
+                continue
+            place = _place(Path(folder), todo)
+            outcome = run_job(todo, dense_test=_dense_tests(store, job), folder=place)
+            store.append(outcome.rows)
+            shutil.rmtree(place, ignore_errors=True)
         programs, traces = programs + 1, traces + outcome.traces
         report(f"{job.title}: {_said(outcome.rows)}")
     report(f"{traces} compilations for {programs} (data set, model, method)")
@@ -91,17 +100,34 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
             )
 
 
+@contextmanager
+def _alone(folder: Path, job: Job, report: Callable[[str], None]) -> Iterator[None]:
+    """Of processes that share a folder one runs a job; the others wait and find its rows."""
+    path = folder / "checkpoints" / f"{row_key({'job': job.title})}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        report(f"{job.title}: another process runs it; waiting")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _place(folder: Path, todo: Job) -> Path:
+    """Where a job's checkpoints lie: elsewhere for every set of lanes."""
+    lanes = row_key({"lanes": [todo.key(*run) for run in todo.runs]})
+    return folder / "checkpoints" / f"{todo.title.replace(' ', '-')}-{lanes}"
+
+
 def _dense_tests(store: Store, job: Job) -> dict[int, float]:
-    """Test scores of the dense model by seed, from the rows so far."""
-    same = {"dataset": job.dataset.name, "task": job.dataset.task, "model": job.model_name}
-    settings = job.plan.settings.model_dump(exclude_none=True)
-    return {
-        row["seed"]: row["test"]
-        for row in store.rows()
-        if row["method"] == "dense"
-        and all(row[name] == value for name, value in same.items())
-        and row["config"]["settings"] == settings
-    }
+    """Test scores of the dense model by seed, from the rows so far: same data, split, settings."""
+    plain = dataclasses.replace(job, method=method_of("dense", job.plan.epochs, 0))
+    seed_of = {plain.key(Level(None, None), seed): seed for _, seed in job.runs}
+    return {seed_of[row["key"]]: row["test"] for row in store.rows() if row["key"] in seed_of}
 
 
 def _said(rows: list[dict[str, Any]]) -> str:

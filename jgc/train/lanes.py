@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -71,12 +70,12 @@ def fill(lanes: Any, mesh: Mesh) -> tuple[Any, int]:
         The lanes, and how many of them are real.
 
     Example:
-        >>> fill(jnp.arange(1), lane_mesh(1))[1]
+        >>> fill(np.arange(1), lane_mesh(1))[1]
         1
     """
     n_lane = jax.tree.leaves(lanes)[0].shape[0]
     extra = -n_lane % mesh.size
-    grown = jax.tree.map(lambda a: jnp.concatenate([a, jnp.repeat(a[-1:], extra, 0)]), lanes)
+    grown = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[-1:], extra, 0)]), lanes)
     return grown, n_lane
 
 

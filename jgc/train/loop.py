@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
@@ -25,10 +26,10 @@ class Lane(NamedTuple):
         bits: Width of quantised weights and values, int32 in 2..8.
     """
 
-    seed: Array
-    split: Array
-    sparsity: Array
-    bits: Array
+    seed: Array | np.uint32
+    split: Array | np.int32
+    sparsity: Array | np.float32
+    bits: Array | np.int32
 
 
 class Model(NamedTuple):

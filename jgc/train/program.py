@@ -80,7 +80,7 @@ def train(
     if chunk < 1:
         raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
     mesh = lane_mesh(len(lanes))
-    stacked, n_lane = fill(jax.tree.map(lambda *leaves: jnp.stack(leaves), *lanes), mesh)
+    stacked, n_lane = fill(jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), mesh)
     init, run = lane_program(model, task, method, optimiser)
     traces = 0
 
@@ -147,7 +147,7 @@ def lane(seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8) -> 
         raise ValueError(f"`sparsity` is a fraction in [0, 1], got {sparsity}.")
     if not 2 <= bits <= 8:
         raise ValueError(f"`bits` must be in 2..8, got {bits}.")
-    return Lane(jnp.uint32(seed), jnp.int32(split), jnp.float32(sparsity), jnp.int32(bits))
+    return Lane(np.uint32(seed), np.int32(split), np.float32(sparsity), np.int32(bits))
 
 
 def _options(mesh) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+import jax
+import numpy as np
+import pytest
+
+from jgc import pack
+from jgc.study import Settings, check_row
+from jgc.study.job import Job, Level, packable, run_job
+from jgc.study.plan import method_of, plan
+from tests.train.cases import N_NODE, tiny_graphs, tiny_links, tiny_nodes
+
+SETTINGS = Settings(hidden=4, epochs=3, finetune_epochs=2, learning_rate=0.05)
+
+
+def job(data, model, method, runs, settings=SETTINGS):
+    ready = plan(data, model, settings)
+    method = method_of(method, ready.epochs, ready.finetune_epochs)
+    return Job(data, model, ready, method, tuple(runs))
+
+
+@pytest.fixture(scope="module")
+def both(programs):
+    del programs
+    runs = [(Level(s, 4), seed) for s in (0.5, 0.9) for seed in range(2)]
+    todo = job(tiny_nodes(), "mlp", "global+qat", runs)
+    return todo, run_job(todo, dense_test={0: 0.25})
+
+
+def test_rows_are_whole_and_valid(both):
+    todo, outcome = both
+    assert outcome.traces == 1 and len(outcome.rows) == len(outcome.models) == 4
+    for (level, seed), row in zip(todo.runs, outcome.rows, strict=True):
+        checked = check_row(row)
+        assert checked["key"] == todo.key(level, seed)
+        assert (row["dataset"], row["task"], row["model"]) == ("tiny", "node", "mlp")
+        assert (row["method"], row["bits"], row["seed"]) == ("global+qat", 4, seed)
+        assert row["split"] == f"random-{seed}" and row["metric"] == "accuracy"
+        assert ("dense_test" in row) == (seed == 0)
+        assert row["config"]["settings"]["hidden"] == 4
+        assert row["config"]["phases"] == [
+            [3, False, False, 1.0], [2, True, False, 1.0], [2, False, True, 1.0],
+        ]  # fmt: skip
+        n = 9 * 4 + 4 * 3
+        assert row["sparsity"] == round(1 - round((1 - level.sparsity) * n) / n, 3)
+
+
+def test_sizes_are_those_of_the_files(both):
+    todo, outcome = both
+    for (level, _), row, model in zip(todo.runs, outcome.rows, outcome.models, strict=True):
+        assert row["bytes_dense"] == pack.dense_bytes({"params": model.params})
+        assert row["bytes_file"] == pack.file_bytes(**packable(todo, level, model))
+        weights = [int(model.masks[f"linear{i}"]["kernel"].sum()) for i in (1, 2)]
+        assert sum(weights) == round((1 - level.sparsity) * 48)
+        assert row["macs"] == N_NODE * sum(weights)
+        assert row["bops"] == N_NODE * sum(weights) * 4 * 4
+
+
+def test_levels_and_seeds_name_different_rows(both):
+    todo, _ = both
+    keys = [todo.key(*run) for run in todo.runs]
+    assert len(set(keys)) == 4
+    left = todo.without({keys[0], keys[3]})
+    assert [todo.key(*run) for run in left.runs] == keys[1:3]
+    others = [
+        job(tiny_nodes(), "mlp", "global+qat", todo.runs, Settings(hidden=5)),
+        job(tiny_nodes(), "gcn", "global+qat", todo.runs),
+        job(tiny_links(), "mlp", "global+qat", todo.runs),
+    ]
+    assert not set(keys) & {other.key(*run) for other in others for run in other.runs}
+
+
+def test_graphs_of_folds_report_operations_a_graph(programs):
+    data = tiny_graphs()
+    todo = job(data, "gin", "dense", [(Level(None, None), seed) for seed in range(4)])
+    rows = run_job(todo).rows
+    assert [row["split"] for row in rows] == ["fold-0", "fold-1", "fold-2", "fold-0"]
+    n_node = sum(g.nodes.shape[0] for g in data.graphs)
+    n_edge = sum(g.senders.size for g in data.graphs)
+    by_hand = n_node * (2 * 4) + n_edge * 4 + n_node * 4 * 4  # The first of five layers.
+    by_hand += 4 * (2 * n_node * 4 * 4 + n_edge * 4)
+    by_hand += 24 * (4 * 4 + 4 * 3)  # The head.
+    for row in rows:
+        check_row(row)
+        assert row["macs"] == by_hand / 24
+        assert not {"sparsity", "bits", "dense_test"} & set(row)
+
+
+def test_links_count_the_edges_that_messages_take(programs):
+    data = tiny_links()
+    todo = job(data, "gcn", "dense", [(Level(None, None), 0)])
+    (row,) = run_job(todo).rows
+    n_edge = 2 * len(data.splits[0].train)
+    assert row["macs"] == N_NODE * 9 * 4 + n_edge * 4 + N_NODE * 4 * 2 + n_edge * 2
+    assert row["metric"] == "roc_auc" and 0 <= row["test"] <= row["test_oracle"] <= 1
+
+
+def test_training_that_diverged_is_a_clear_error(programs):
+    todo = job(tiny_nodes(), "mlp", "dense", [(Level(None, None), 3)], SETTINGS.model_copy(
+        update={"learning_rate": 1e30}))  # fmt: skip
+    with pytest.raises(
+        ValueError, match="tiny node mlp dense: .*seeds .3.*smaller `learning_rate`"
+    ):
+        run_job(todo)
+
+
+def test_the_chosen_model_is_that_of_its_lane(both):
+    _, outcome = both
+    params = [jax.tree.leaves(model.params) for model in outcome.models]
+    assert all(isinstance(leaf, np.ndarray) for leaves in params for leaf in leaves)
+    assert any((a != b).any() for a, b in zip(params[0], params[1], strict=True))

@@ -1,0 +1,351 @@
+"""One table of methods, each compiled once; every duty reads the same runs."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jgc.prune import sparsity_of
+from jgc.train import Method, Optimiser, Phase, Problem, Scores, Trained, lane, problem, train
+from jgc.train import lanes as lanes_module
+from jgc.tree import is_kernel, named_leaves
+from tests.train.cases import CASES, LEVELS, OPTIMISER, TABLE, gradual, lanes, qat
+
+each_case = pytest.mark.parametrize("name", TABLE)
+pruned = pytest.mark.parametrize("name", [case.name for case in CASES if case.prune])
+
+
+class Run(NamedTuple):
+    done: Trained
+    compilations: int
+
+    @property
+    def state(self):
+        return self.done.state
+
+
+@pytest.fixture(scope="module")
+def runs(programs):
+    """`runs(case, order, chunk)`: its lanes, trained."""
+    problems, found = {}, {}
+
+    def run(name, order=(0, 1, 2, 3), chunk=50) -> Run:
+        case, before = TABLE[name], programs.compilations
+        task = problems.setdefault(case.data, problem(case.data(), batch_size=5))
+        key = name, tuple(order), chunk
+        if key not in found:
+            done = train(
+                case.architecture, task, case.method, lanes(order), optimiser=OPTIMISER, chunk=chunk
+            )
+            found[key] = Run(done, programs.compilations - before)
+        return found[key]
+
+    return run
+
+
+def same_bits(a, b):
+    a, b = (jax.tree.map(lambda leaf: np.asarray(leaf).tobytes(), tree) for tree in (a, b))
+    return jax.tree.all(jax.tree.map(lambda x, y: x == y, a, b))
+
+
+def lane_of(state, i):
+    return jax.tree.map(lambda leaf: leaf[i], state)
+
+
+@each_case
+def test_one_trace_and_one_compilation_serve_all_lanes(runs, name):
+    done, compilations = runs(name)
+    assert done.traces == compilations == 1
+    assert done.state.val.shape == (4, TABLE[name].method.epochs)
+    assert np.isfinite(done.state.loss).all() and np.isfinite(done.state.val).all()
+
+
+@each_case
+def test_the_result_does_not_depend_on_the_chunk(runs, name):
+    assert same_bits(runs(name).state, runs(name, chunk=1).state)
+    assert same_bits(runs(name).state, runs(name, chunk=2).state)
+
+
+@each_case
+def test_lanes_do_not_see_each_other(runs, name):
+    """In another order, beside other lanes, twice: the very same bits."""
+    whole = runs(name).state
+    order = (3, 1, 1, 0)
+    mixed, compilations = runs(name, order)
+    assert compilations == 0  # The very same program.
+    for place, i in enumerate(order):
+        assert same_bits(lane_of(mixed.state, place), lane_of(whole, i))
+
+
+@pytest.mark.parametrize("name", ["global", "global+qat"])
+def test_a_lane_alone_is_the_lane_in_company(runs, name):
+    """On one device instead of two, another program: bit for bit the same on CPU."""
+    assert same_bits(lane_of(runs(name, (3,)).state, 0), lane_of(runs(name).state, 3))
+
+
+@each_case
+def test_seeds_differ(runs, name):
+    one, two = (lane_of(runs(name).state.model.params, i) for i in (0, 1))
+    assert not same_bits(one, two)
+    assert not same_bits(runs(name).state.loss[0], runs(name).state.loss[1])
+
+
+@each_case
+def test_levels_share_the_dense_start(runs, name):
+    """Sparsity acts in pruning phases only; bits from the first quantised step."""
+    first = TABLE[name].phases[0]
+    loss = runs(name).state.loss[:, : first.epochs]
+    alike = [np.array_equal(loss[seed], loss[seed + 2]) for seed in range(2)]
+    assert alike == [not first.quantize] * 2
+
+
+@pruned
+def test_the_chosen_model_has_exactly_its_sparsity(runs, name):
+    best = runs(name).state.best.model
+    for i in range(4):
+        sparsity = LEVELS[i // 2][0]
+        masks, params = (named_leaves(lane_of(tree, i)) for tree in (best.masks, best.params))
+        kernels = [n for n in masks if is_kernel(n, masks[n])]
+        kept = {n: int(masks[n].sum()) for n in kernels}
+        if name == "row":
+            columns = [masks[n].any(0) for n in kernels]
+            assert all((masks[n] == c).all() for n, c in zip(kernels, columns, strict=True))
+            expected = [round((1 - sparsity) * c.size) for c in columns]
+            assert [int(c.sum()) for c in columns] == expected
+        elif name == "n:m":
+            groups = [masks[n][: len(masks[n]) // 4 * 4].reshape(-1, 4, masks[n].shape[1])
+                      for n in kernels]  # fmt: skip
+            assert all((g.sum(1) == 4 - round(4 * sparsity)).all() for g in groups)
+        elif name == "fine":
+            assert kept == {n: round((1 - sparsity) * masks[n].size) for n in kernels}
+        else:
+            total = sum(masks[n].size for n in kernels)
+            assert sum(kept.values()) == round((1 - sparsity) * total)
+        for n in masks:
+            assert (params[n][~masks[n]] == 0).all()
+            assert n in kernels or masks[n].all()
+            # What is kept lives: no weight of a trained kernel is 0 by itself, but for inputs
+            # that no training node has.
+            if n in kernels:
+                assert (params[n][masks[n]] != 0).mean() > 0.5
+
+
+@pruned
+def test_the_last_model_holds_its_zeros_too(runs, name):
+    model = runs(name).state.model
+    zero = jax.tree.map(lambda p, m: (p[~m] == 0).all(), model.params, model.masks)
+    assert jax.tree.all(zero)
+
+
+@each_case
+def test_the_best_epoch_is_the_first_best_of_the_last_phase(runs, name):
+    case, state = TABLE[name], runs(name).state
+    begin = case.method.epochs - case.phases[-1].epochs
+    if name == "gradual":  # Steps 0 and 1 of the cubic lie below the final sparsity.
+        begin += 2
+    for i in range(4):
+        val, test = state.val[i, begin:], state.test[i, begin:]
+        best = lane_of(state.best, i)
+        assert best.epoch == begin + val.argmax()
+        assert best.val == val.max() and best.test == test[val.argmax()]
+        assert best.oracle == test.max()
+
+
+def test_below_the_final_sparsity_no_epoch_is_chosen(runs):
+    """The dense epochs of a gradual plan score better here, and are still not taken."""
+    state = runs("gradual").state
+    assert (state.best.epoch >= 4).all()
+    assert (state.prune.step == 5).all()
+    np.testing.assert_allclose(
+        jax.vmap(sparsity_of)(state.best.model.masks), [0.5, 0.5, 0.75, 0.75], atol=0.01
+    )
+
+
+def test_a_phase_starts_from_the_best_of_the_phase_before(runs):
+    """With rate 0 nothing else happens to the weights: what is kept is what was best."""
+    dense, state = runs("dense mlp").state, runs("frozen").state
+    assert (dense.best.epoch < 2).any(), "some best epoch should not be the last"
+    model = state.model
+    masked = jax.tree.map(lambda m, p: np.where(m, p, 0), model.masks, dense.best.model.params)
+    # The two programs round differently; a step of Adam moves every weight by about 0.05.
+    for kept, best in zip(jax.tree.leaves(model.params), jax.tree.leaves(masked), strict=True):
+        np.testing.assert_allclose(kept, best, atol=1e-5)
+    assert (state.val[:, 3] == state.val[:, 4]).all()
+    np.testing.assert_allclose(state.val[:, :3], dense.val, atol=1e-6)
+
+
+@each_case
+def test_every_phase_has_a_fresh_optimiser(runs, name):
+    case, state = TABLE[name], runs(name).state
+    steps = problem(case.data(), batch_size=5).steps
+    count = optax.tree_utils.tree_get(state.opt_state, "count")
+    assert (count <= case.phases[-1].epochs * steps).all()
+    # A fold with fewer batches than the others skips the empty ones.
+    assert (count > case.phases[-1].epochs * (steps - 2)).all() and (count > 0).all()
+
+
+@pytest.mark.parametrize("name", ["global", "graphs"])
+def test_lanes_in_one_batch_are_lanes_in_turn(runs, programs, monkeypatch, name):
+    """The way of accelerators, `vmap`, on the CPU: other roundings, the same numbers."""
+    monkeypatch.setattr(lanes_module, "in_turn", lambda mesh: False)
+    in_turn = runs(name).state
+    case, before = TABLE[name], programs.compilations
+    task = problem(case.data(), batch_size=5)
+    batched = train(case.architecture, task, case.method, lanes(), optimiser=OPTIMISER)
+    assert programs.compilations == before + 1  # Another program, so it was not run in turn.
+    first = case.phases[0].epochs
+    np.testing.assert_allclose(batched.state.loss[:, :first], in_turn.loss[:, :first], rtol=1e-3)
+    np.testing.assert_allclose(batched.state.loss, in_turn.loss, rtol=0.05)
+    assert (jax.vmap(sparsity_of)(batched.state.best.model.masks) ==
+            jax.vmap(sparsity_of)(in_turn.best.model.masks)).all()  # fmt: skip
+
+
+# Choosing, on scores written by hand.
+
+
+class Counter(nn.Module):
+    """One weight, which counts the steps: every step of Adam at rate 1 adds 1."""
+
+    @nn.compact
+    def __call__(self, graph, layout, *, train: bool = False):
+        return self.param("kernel", nn.initializers.zeros, (1, 1))
+
+
+def counted_problem(metric, val, test):
+    """Split i scores its model after n steps `val[i, n - 1]` and `test[i, n - 1]`."""
+
+    def score(answers, data):
+        at = jnp.round(answers[0, 0]).astype(int) - 1
+        return Scores(*(part[at] for part in data[1]))
+
+    return Problem(
+        data=((), (jnp.asarray(val, jnp.float32), jnp.asarray(test, jnp.float32))),
+        n_split=len(val),
+        steps=1,
+        batch=lambda data, epoch, step, key: (None, None, None),
+        loss=lambda answers, target: -answers.sum(),
+        answer=lambda forward, data: forward(None, None),
+        score=score,
+        metric=metric,
+    )
+
+
+def followed(val, test, lengths, sign):
+    """The same rules in plain Python: (epoch, val, test, oracle, history) of the last phase."""
+    at, history, chosen = -1, [], None
+    for length in lengths:
+        at = -1 if chosen is None else chosen[-1]
+        chosen, oracle = None, None
+        for _ in range(length):
+            at += 1
+            history.append(val[at])
+            if val[at] == val[at] and (chosen is None or sign * val[at] > sign * chosen[1]):
+                chosen = len(history) - 1, val[at], test[at], at
+            if test[at] == test[at] and (oracle is None or sign * test[at] > sign * oracle):
+                oracle = test[at]
+    return *chosen[:3], oracle, history
+
+
+@pytest.mark.parametrize("metric, sign", [("accuracy", 1), ("mae", -1)])
+def test_validation_chooses_and_a_phase_begins_from_its_choice(metric, sign):
+    rng = np.random.default_rng(0)
+    n = np.nan
+    by_hand = [[1, 4, 2, 3, 9, 9, 9], [2, 2, 2, 2, 2, 2, 2], [n, 1, n, 3, n, 5, n]]
+    drawn = rng.integers(0, 4, (29, 7)).astype(float)  # Many ties.
+    drawn[:10][rng.random((10, 7)) < 0.3] = n
+    drawn[:, 6] = 0
+    val, test = np.concatenate([by_hand, drawn]), rng.integers(0, 9, (32, 7)).astype(float)
+    keep = []
+    for i in range(len(val)):
+        try:
+            followed(val[i], test[i], (4, 3), sign)
+            keep.append(i)
+        except TypeError:  # A phase without any number; see below.
+            continue
+    assert len(keep) > 25
+    val, test = val[keep], test[keep]
+    method = Method("count", (Phase(4), Phase(3)))
+    plain = Optimiser(learning_rate=1.0, weight_decay=0.0)
+    state = train(
+        Counter(), counted_problem(metric, val, test), method,
+        [lane(0, split=i) for i in range(len(val))], optimiser=plain,
+    ).state  # fmt: skip
+    for i in range(len(val)):
+        *expected, history = followed(val[i], test[i], (4, 3), sign)
+        found = lane_of(state.best, i)
+        assert [found.epoch, found.val, found.test, found.oracle] == expected
+        np.testing.assert_array_equal(state.val[i], history)
+
+
+def test_without_a_number_nothing_is_chosen():
+    val = np.array([[1.0, 2.0, np.nan, np.nan, np.nan, np.nan, np.nan], [np.nan] * 7])
+    method = Method("count", (Phase(2), Phase(3)))
+    best = train(
+        Counter(), counted_problem("accuracy", val, np.ones((2, 7))), method,
+        [lane(0, split=0), lane(0, split=1)], optimiser=Optimiser(1.0, 0.0),
+    ).state.best  # fmt: skip
+    assert (best.val == -np.inf).all()
+    # The first lane keeps the model of its first phase, the second never had one.
+    np.testing.assert_allclose(best.model.params["kernel"].ravel(), [2, 0], atol=1e-4)
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    "phases, given, message",
+    [
+        ((), {}, "`phases` of 'm' is empty"),
+        ((Phase(0),), {}, r"`phases\[0\].epochs` must be >= 1, got 0"),
+        ((Phase(1, prune=True),), {}, "`prune=True` but no `pruner`"),
+        ((Phase(1, quantize=True),), {}, "`quantize=True` but no `quantizer`"),
+        ((Phase(1),), {"pruner": gradual}, "a `pruner` but no phase with `prune=True`"),
+        ((Phase(1),), {"quantizer": qat}, "a `quantizer` but no phase with `quantize=True`"),
+    ],
+)
+def test_a_method_that_cannot_run_is_an_error(phases, given, message):
+    case = TABLE["dense mlp"]
+    with pytest.raises(ValueError, match=message):
+        method = Method("m", phases, **given)
+        train(case.architecture, problem(case.data()), method, lanes())
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [({"lanes": []}, "`lanes` is empty"), ({"chunk": 0}, "`chunk` must be >= 1, got 0")],
+)
+def test_bad_arguments_of_train(changed, message):
+    case = TABLE["dense mlp"]
+    with pytest.raises(ValueError, match=message):
+        train(
+            case.architecture, problem(case.data()), case.method, **({"lanes": lanes()} | changed)
+        )
+
+
+@pytest.mark.parametrize(
+    "seed, settings, message",
+    [
+        (-1, {}, "`seed` and `split` must be >= 0, got -1"),
+        (0, {"split": -1}, "`seed` and `split` must be >= 0, got 0 and -1"),
+        (0, {"sparsity": 1.2}, r"`sparsity` is a fraction in \[0, 1\], got 1.2"),
+        (0, {"bits": 1}, "`bits` must be in 2..8, got 1"),
+        (0, {"bits": 9}, "`bits` must be in 2..8, got 9"),
+    ],
+)
+def test_bad_lanes(seed, settings, message):
+    with pytest.raises(ValueError, match=message):
+        lane(seed, **settings)
+
+
+def test_progress_is_reported_after_every_chunk(runs):
+    case, seen = TABLE["dense mlp"], []
+    task = problem(case.data(), batch_size=5)
+    train(
+        case.architecture, task, case.method, lanes(), optimiser=OPTIMISER, chunk=2,
+        report=lambda *said: seen.append(said),
+    )  # fmt: skip
+    assert seen == [(2, 3), (3, 3)]
