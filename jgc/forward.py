@@ -24,7 +24,7 @@ def apply(
     train: bool = False,
     rngs: Mapping[str, Array] | None = None,
     mutable: tuple[str, ...] = (),
-):
+) -> tuple[Any, ...]:
     """Runs a model with pruned and quantised weights and quantised values at its sites.
 
     Pure, jittable, and differentiable in `params` and `quant`. With `masks=None, quant=None` it is
@@ -73,9 +73,12 @@ def apply(
     with nn.intercept_methods(visit):
         result = model.apply(
             variables | {"params": weights}, graph, layout,
-            train=train, rngs=rngs, mutable=list(mutable) or False,
+            train=train, rngs=dict(rngs or {}), mutable=list(mutable) or False,
         )  # fmt: skip
-    return (*result[:1], visit.quant, result[1]) if mutable else (result, visit.quant)
+    if mutable:
+        out, updates = result
+        return out, visit.quant, updates
+    return result, visit.quant
 
 
 def sites(

@@ -38,7 +38,8 @@ def operations(
         >>> [(o.kind, o.macs) for o in operations(model, variables, graph)]
         [('linear', 36), ('aggregate', 8), ('linear', 24), ('aggregate', 4)]
     """
-    kept = {name: int(mask.sum()) for name, mask in named_leaves(masks).items()} if masks else {}
+    leaves = {} if masks is None else named_leaves(masks)
+    kept: dict[str, int] = {name: int(mask.sum()) for name, mask in leaves.items()}
     found: list[Operation] = []
 
     def record(call, args, kwargs, context):
@@ -47,8 +48,10 @@ def operations(
             path, module = "/".join(context.module.path), context.module
             if isinstance(module, Linear):
                 rows, d_in = args[0].shape
-                weights = kept.get(f"{path}/kernel", d_in * module.features)
-                found.append(Operation("linear", rows, d_in, module.features, weights, bits, bits))
+                d_out = int(module.features)
+                name = f"{path}/kernel"
+                weights = kept[name] if name in kept else d_in * d_out
+                found.append(Operation("linear", rows, d_in, d_out, weights, bits, bits))
             elif isinstance(module, Site) and module.name == "message":
                 width = out.shape[-1]
                 n_edge = graph.senders.shape[0]

@@ -68,8 +68,9 @@ def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan
     """
     encoder, merged = build(dataset.task, model, settings)
     built = for_task(encoder, dataset.task, dataset.n_class)
-    if isinstance(built, GraphModel) and merged.readout:
-        built = built.clone(readout=merged.readout)
+    if isinstance(built, GraphModel):
+        head = {"readout": merged.readout, "dropout": merged.head_dropout}
+        built = built.clone(**{name: value for name, value in head.items() if value is not None})
     return of_model(dataset, built, merged)._replace(architecture=None)
 
 

@@ -29,6 +29,7 @@ class Settings(Table):
     heads: Count = None
     dropout: Rate = None
     input_dropout: Rate = None
+    head_dropout: Rate = None
     batch_norm: Switch = None
     readout: Annotated[
         Literal["sum", "mean", "max"] | None, Field(description='"sum", "mean" or "max"')

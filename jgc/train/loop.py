@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array
 
@@ -14,6 +13,9 @@ from jgc.prune import PruneState, apply_masks, hold_at_zero
 from jgc.train.method import Method, Phase, check_method
 from jgc.train.metrics import larger_is_better
 from jgc.train.problem import Problem
+
+
+Scalar = Any  # an array without axes: numpy's outside of a program, a traced one inside
 
 
 class Lane(NamedTuple):
@@ -26,10 +28,10 @@ class Lane(NamedTuple):
         bits: Width of quantised weights and values, int32 in 2..8.
     """
 
-    seed: Array | np.uint32
-    split: Array | np.int32
-    sparsity: Array | np.float32
-    bits: Array | np.int32
+    seed: Scalar
+    split: Scalar
+    sparsity: Scalar
+    bits: Scalar
 
 
 class Model(NamedTuple):
@@ -190,11 +192,13 @@ class _Stage(NamedTuple):
             for begin, phase in zip(self.begins, self.phases, strict=True)
             if phase.prune
         ]
-        if not spans:
+        build = self.method.pruner
+        if not spans or build is None:
             return state, jnp.bool_(True)
 
         def update(state: TrainState):
-            pruner = self.method.pruner(lane.sparsity, self.keys.prune)
+            pruner = build(lane.sparsity, self.keys.prune)
+            assert state.prune is not None  # `_init` made it, as there is a pruner
             prune, info = pruner.update(state.prune, state.model.params)
             model = state.model._replace(
                 params=apply_masks(state.model.params, prune.masks), masks=prune.masks
@@ -268,7 +272,8 @@ class _Stage(NamedTuple):
         return out, model._replace(quant=quant, stats=updates[0] if updates else model.stats)
 
     def _quantizer(self, lane: Lane):
-        return self.method.quantizer(lane.bits) if self.phases[0].quantize else None
+        build = self.method.quantizer
+        return build(lane.bits) if build is not None and self.phases[0].quantize else None
 
 
 class _Keys(NamedTuple):

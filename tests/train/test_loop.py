@@ -70,15 +70,17 @@ def test_the_result_does_not_depend_on_the_chunk(runs, name):
     assert same_bits(runs(name).state, runs(name, chunk=2).state)
 
 
+MIXED = (3, 4, 0, 0)
+
+
 @each_case
 def test_lanes_do_not_see_each_other(runs, name):
     """In another order, beside other lanes, twice: the very same bits."""
     whole = runs(name).state
-    order = (3, 1, 1, 0)
-    mixed, compilations = runs(name, order)
+    mixed, compilations = runs(name, MIXED)
     assert compilations == 0  # The very same program.
-    for place, i in enumerate(order):
-        assert same_bits(lane_of(mixed.state, place), lane_of(whole, i))
+    for place in (0, 2, 3):
+        assert same_bits(lane_of(mixed.state, place), lane_of(whole, MIXED[place]))
 
 
 @pytest.mark.parametrize("name", ["global", "global+qat"])
@@ -88,10 +90,12 @@ def test_a_lane_alone_is_the_lane_in_company(runs, name):
 
 
 @each_case
-def test_seeds_differ(runs, name):
-    one, two = (lane_of(runs(name).state.model.params, i) for i in (0, 1))
-    assert not same_bits(one, two)
-    assert not same_bits(runs(name).state.loss[0], runs(name).state.loss[1])
+def test_seeds_and_splits_differ(runs, name):
+    state, mixed = runs(name).state, runs(name, MIXED).state
+    other_seed, other_split = lane_of(state, 1), lane_of(mixed, 1)
+    for other in (other_seed, other_split):
+        assert not same_bits(other.model.params, lane_of(state, 0).model.params)
+        assert not same_bits(other.loss, state.loss[0])
 
 
 @each_case
