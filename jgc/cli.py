@@ -142,12 +142,16 @@ def study(
             "another folder with --out."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.toml").write_text(recipe.to_toml(), "utf-8")
+    kept = folder / "recipe.toml"
+    if not (is_file and kept.exists() and kept.samefile(source)):  # Its comments would be lost.
+        kept.write_text(recipe.to_toml(), "utf-8")
 
     from jgc.study.runner import run_study
 
     with Progress(recipe.n_rows) as progress:
-        run_study(recipe, folder, resume=resume, seeds=seeds, report=progress.line)
+        run_study(
+            recipe, folder, resume=resume, seeds=seeds, report=progress.line, status=progress.status
+        )
     _show(folder)
 
 

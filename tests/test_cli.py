@@ -30,7 +30,7 @@ def runner(monkeypatch):
     """A stand-in for the runner that writes `ROWS` and keeps what it was asked."""
     asked = []
 
-    def run_study(recipe, folder, *, resume, seeds, report):
+    def run_study(recipe, folder, *, resume, seeds, report, status):
         asked.append(SimpleNamespace(recipe=recipe, resume=resume, seeds=seeds))
         report("sbm gcn dense")
         Store(folder).append(ROWS)

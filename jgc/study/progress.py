@@ -22,12 +22,12 @@ class Progress:
     Example:
         >>> import sys
         >>> with Progress(2, console=Console(file=sys.stdout)) as progress:
-        ...     progress.line("cora gcn")
-        ...     progress.advance("dense")
-        ...     progress.advance("global 0.5")
-        cora gcn
-        [1/2] dense
-        [2/2] global 0.5
+        ...     progress.status("cora gcn dense: epoch 50 of 200")
+        ...     progress.line("cora gcn dense: 0.815")
+        ...     progress.status("cora gcn dense", 1)
+        ...     progress.done
+        cora gcn dense: 0.815
+        1
     """
 
     def __init__(self, total: int | None = None, *, console: Console | None = None):
@@ -48,18 +48,10 @@ class Progress:
     def __exit__(self, *exception) -> None:
         self._bar.stop()
 
-    def advance(self, text: str, steps: int = 1) -> None:
-        """Counts finished steps and says which.
-
-        Args:
-            text: What was finished.
-            steps: How many steps that was.
-        """
+    def status(self, text: str, steps: int = 0) -> None:
+        """Says what is going on where that can be overwritten: only on a terminal."""
         self.done += steps
-        if self._console.is_terminal:
-            self._bar.update(self._task, advance=steps, description=escape(text))
-        else:
-            self.line(f"[{self.done}/{'?' if self.total is None else self.total}] {text}")
+        self._bar.update(self._task, advance=steps, description=escape(text))
 
     def line(self, text: str) -> None:
         """Writes a line of its own, above the bar where there is one."""

@@ -24,6 +24,7 @@ def run_study(
     resume: bool = False,
     seeds: int | None = None,
     report: Callable[[str], None] = print,
+    status: Callable[[str, int], None] = lambda text, rows: None,
 ) -> list[dict[str, Any]]:
     """Runs a recipe.
 
@@ -36,6 +37,7 @@ def run_study(
         resume: Skip the rows that `folder` already holds.
         seeds: Instead of the recipe's own number.
         report: Called with a line for every finished job.
+        status: Called every few epochs with what is going on and the rows done since the last call.
 
     Returns:
         All rows of the folder.
@@ -57,13 +59,23 @@ def run_study(
             todo = job.without(store.keys())
             if not todo.runs:
                 report(f"{job.title}: all {len(job.runs)} rows are there")
+                status(job.title, len(job.runs))
                 continue
             place = _place(Path(folder), todo)
-            outcome = run_job(todo, dense_test=_dense_tests(store, job), folder=place)
+            status(f"{job.title}: compiling", len(job.runs) - len(todo.runs))
+            outcome = run_job(
+                todo,
+                dense_test=_dense_tests(store, job),
+                folder=place,
+                report=lambda done, total, title=job.title: status(
+                    f"{title}: epoch {done} of {total}", 0
+                ),
+            )
             store.append(outcome.rows)
             shutil.rmtree(place, ignore_errors=True)
         programs, traces = programs + 1, traces + outcome.traces
         report(f"{job.title}: {_said(outcome.rows)}")
+        status(job.title, len(outcome.rows))
     report(f"{traces} compilations for {programs} (data set, model, method)")
     return store.rows()
 
