@@ -31,7 +31,6 @@ class Progress:
     """
 
     def __init__(self, total: int | None = None, *, console: Console | None = None):
-        self.total = total
         self.done = 0
         self._console = console or Console(stderr=True)
         self._bar = RichProgress(

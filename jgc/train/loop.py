@@ -14,7 +14,6 @@ from jgc.train.method import Method, Phase, check_method
 from jgc.train.metrics import larger_is_better
 from jgc.train.problem import Problem
 
-
 Scalar = Any  # an array without axes: numpy's outside of a program, a traced one inside
 
 
