@@ -62,6 +62,7 @@ def main() -> None:
         "compile_s": median(ours, "ten-seeds", "compile_s"),
         "ours_test": ours[0]["ten-seeds"]["test"],
         "peer_test": theirs[0]["ten-seeds"]["test"],
+        "peer_seeds_run": args.seeds,
     }
     for row in rows:
         print(f"{row['what']:20} {row['ours_ms']:10.2f} {row['peer_ms']:10.2f} ms"
