@@ -105,9 +105,13 @@ def _facts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     for key in ("device", "jax", "jgc"):
         values = sorted({row[key] for row in rows if key in row})
         facts += [(key, ", ".join(values))] if values else []
-    for key, title in (("wall_s", "run time"), ("compile_s", "of that compiling")):
-        seconds = [row[key] for row in rows if key in row]
-        facts += [(title, _duration(sum(seconds)))] if seconds else []
+    wall = [row["wall_s"] for row in rows if "wall_s" in row]
+    facts += [("run time", _duration(sum(wall)))] if wall else []
+    # Every row of a program carries the program's one compile time.
+    names = ("dataset", "task", "model", "method", "compile_s")
+    programs = {tuple(row[name] for name in names) for row in rows if "compile_s" in row}
+    compiling = sum(seconds for *_, seconds in programs)
+    facts += [("of that compiling", _duration(compiling))] if programs else []
     return facts
 
 

@@ -260,7 +260,7 @@ def batch_budget(sizes: np.ndarray, batch_size: int) -> Budget:
 
     Example:
         >>> batch_budget(np.array([[10, 20], [30, 60]]), 2)
-        Budget(n_node=89, n_edge=176, n_graph=7)
+        Budget(n_node=45, n_edge=88, n_graph=4)
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be >= 1, got {batch_size}.")
