@@ -18,3 +18,10 @@ def data_dir() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip(f"real data: set JGC_DATA_DIR to a folder with the raw files (is {folder!r})")
     return Path(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """Drops what a module compiled: kept, the programs of all modules take gigabytes."""
+    yield
+    jax.clear_caches()

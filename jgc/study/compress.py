@@ -14,7 +14,7 @@ from jgc.quant import Quantizer
 from jgc.study.job import Job, Level, packable, run_job
 from jgc.study.method import Method as Words
 from jgc.study.method import parse_method, parse_quantizer
-from jgc.study.plan import Plan, method_of, of_model, plan
+from jgc.study.plan import Plan, of_model, plan
 from jgc.study.recipe import Settings
 from jgc.study.store import Store
 from jgc.train import Method, Model, Phase
@@ -94,7 +94,7 @@ def compress(
     ready = plan(data, model, chosen) if isinstance(model, str) else of_model(data, model, chosen)
     name = model if isinstance(model, str) else _name(model)
     method, level = _method(prune, quantize, ready)
-    plain = method_of("dense", ready.epochs, 0)
+    plain = ready.method("dense")
     dense = Job(data, name, ready, plain, _runs(Level(None, None), seeds))
     first = run_job(dense)
     if method.name == "dense":
@@ -127,7 +127,7 @@ def _method(prune, quantize, ready: Plan) -> tuple[Method, Level]:
         levels = [level for word in words for level in word.levels]
         sparsity = next((s for s, _ in levels if s is not None), None)
         bits = next((b for _, b in levels if b is not None), None)
-        return method_of(name, ready.epochs, ready.finetune_epochs), Level(sparsity, bits)
+        return ready.method(name), Level(sparsity, bits)
     return _from_transforms(prune, quantize, ready)
 
 

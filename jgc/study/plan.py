@@ -1,6 +1,5 @@
 """From the words of a recipe to a model, a method and an optimiser: the defaults live here."""
 
-import inspect
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -10,6 +9,10 @@ from jgc.data import Dataset
 from jgc.models import GraphModel, for_task, named
 from jgc.study.recipe import Settings
 from jgc.train import Method, Optimiser, Phase
+from jgc.tree import is_kernel, output_axis
+
+# Pruners that remove whole neurons; those of the last layer are the answers and stay.
+NEURON_PRUNERS = ("row",)
 
 # What every recipe of the literature agrees on; a row for a model comes over the one for its task.
 DEFAULTS: dict[tuple[str, str], Settings] = {
@@ -36,6 +39,7 @@ class Plan(NamedTuple):
         batch_size: Graphs a batch.
         settings: All settings that were used, defaults filled in.
         architecture: What a ready-made model says of itself; `None` where `settings` say all.
+        n_out: Width of the answers; `None` for links, whose answers are products of embeddings.
     """
 
     model: nn.Module
@@ -45,6 +49,11 @@ class Plan(NamedTuple):
     batch_size: int
     settings: Settings
     architecture: str | None = None
+    n_out: int | None = None
+
+    def method(self, name: str) -> Method:
+        """The training method behind a name of a recipe: `method_of` with this plan's lengths."""
+        return method_of(name, self.epochs, self.finetune_epochs, self.n_out)
 
 
 def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan:
@@ -113,10 +122,11 @@ def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
         batch_size=used.batch_size or 32,
         settings=used,
         architecture=" ".join(str(model).split()),
+        n_out=None if dataset.task == "link" else dataset.n_class,
     )
 
 
-def method_of(name: str, epochs: int, finetune_epochs: int) -> Method:
+def method_of(name: str, epochs: int, finetune_epochs: int, n_out: int | None = None) -> Method:
     """The training method behind a name of a recipe.
 
     A pruning method trains dense, prunes the best model and fine-tunes it; a quantiser trains
@@ -127,6 +137,7 @@ def method_of(name: str, epochs: int, finetune_epochs: int) -> Method:
             `"global+qat"`.
         epochs: Of the first phase.
         finetune_epochs: Of each later one; 0 prunes without fine-tuning.
+        n_out: Width of the answers: layers that wide lose no neurons.
 
     Returns:
         The `jgc.train.Method`.
@@ -146,25 +157,25 @@ def method_of(name: str, epochs: int, finetune_epochs: int) -> Method:
         tune = Phase(finetune_epochs, prune=True) if finetune_epochs else Phase(1, True, rate=0.0)
         phases = (Phase(epochs), tune)
         if not second:
-            return Method(name, phases, _pruner(first))
+            return Method(name, phases, _pruner(first, n_out))
         if second in quant.METHODS:
             phases = (*phases, Phase(max(finetune_epochs, 1), quantize=True))
-            return Method(name, phases, _pruner(first), _quantizer(second))
+            return Method(name, phases, _pruner(first, n_out), _quantizer(second))
     elif not second and first in quant.METHODS:
         return Method(name, (Phase(epochs, quantize=True),), None, _quantizer(first))
     known = ["dense", *prune.METHODS, *quant.METHODS]
     raise ValueError(f"Unknown method {name!r}: known are {known} and PRUNER+QUANTISER.")
 
 
-def _pruner(name: str):
+def _pruner(name: str, n_out: int | None):
     factory = prune.METHODS[name]
-    takes = inspect.signature(factory).parameters
+    if name not in NEURON_PRUNERS:
+        return lambda sparsity, key: factory(sparsity, key=key)
 
-    def build(sparsity, key):
-        given = {"sparsity": sparsity, "key": key}
-        return factory(**{word: value for word, value in given.items() if word in takes})
+    def inner(leaf_name: str, leaf) -> bool:
+        return is_kernel(leaf_name, leaf) and leaf.shape[output_axis(leaf_name)] != n_out
 
-    return build
+    return lambda sparsity, key: factory(sparsity, key=key, is_prunable=inner)
 
 
 def _quantizer(name: str):

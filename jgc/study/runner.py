@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from jgc.data import info, load
 from jgc.study.job import Job, Level, run_job
-from jgc.study.plan import build, method_of, plan
+from jgc.study.plan import build, plan
 from jgc.study.recipe import Recipe
 from jgc.study.rows import row_key
 from jgc.study.store import Store
@@ -105,7 +105,7 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
                 dataset=dataset,
                 model_name=run.model,
                 plan=ready,
-                method=method_of(method.name, ready.epochs, ready.finetune_epochs),
+                method=ready.method(method.name),
                 runs=tuple(
                     (Level(*level), seed) for level in method.levels for seed in range(recipe.seeds)
                 ),
@@ -137,7 +137,7 @@ def _place(folder: Path, todo: Job) -> Path:
 
 def _dense_tests(store: Store, job: Job) -> dict[int, float]:
     """Test scores of the dense model by seed, from the rows so far: same data, split, settings."""
-    plain = dataclasses.replace(job, method=method_of("dense", job.plan.epochs, 0))
+    plain = dataclasses.replace(job, method=job.plan.method("dense"))
     seed_of = {plain.key(Level(None, None), seed): seed for _, seed in job.runs}
     return {seed_of[row["key"]]: row["test"] for row in store.rows() if row["key"] in seed_of}
 

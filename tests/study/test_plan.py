@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import pytest
 
 from jgc.models import GCN, GraphModel
@@ -64,6 +66,16 @@ def test_phases_of_a_method():
     assert method_of("fine", 9, 0).phases == (Phase(9), Phase(1, prune=True, rate=0.0))
     both = (Phase(9), Phase(5, prune=True), Phase(5, quantize=True))
     assert method_of("row+qat", 9, 5).phases == both
+
+
+def test_row_pruning_leaves_the_answers():
+    params = {"inner": {"kernel": jnp.ones((4, 8))}, "last": {"kernel": jnp.ones((8, 7))}}
+    build = method_of("row", 9, 5, n_out=7).pruner
+    assert build is not None
+    prune = build(0.5, jax.random.key(0))
+    masks = prune.update(prune.init(params), params)[0].masks
+    assert masks["last"]["kernel"].all()
+    assert masks["inner"]["kernel"].sum() == 4 * 4
 
 
 @pytest.mark.parametrize("name", ["magic", "global+magic", "qat+global", "dense+qat", ""])
