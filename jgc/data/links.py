@@ -65,6 +65,12 @@ def sample_negatives(
 
     Raises:
         DataError: if fewer than `count` pairs are no edge.
+
+    Example:
+        >>> edges = np.array([[0, 1], [1, 2]])
+        >>> rng = np.random.default_rng(0)
+        >>> sample_negatives(rng, edges, n_node=3, count=1).tolist()
+        [[0, 2]]
     """
     free = n_node * (n_node - 1) // 2 - len(pairs)
     if free < count:

@@ -34,6 +34,10 @@ def names() -> list[str]:
 
     Others: "tu:NAME" for any TUDataset, "npz:PATH" for a file in the gnn-benchmark layout, and
     "NAME-link" for the link task of a node set.
+
+    Example:
+        >>> [name for name in names() if name.startswith("c")][:3]
+        ['chameleon', 'citeseer', 'citeseer-npz']
     """
     return sorted(SPECS)
 

@@ -145,12 +145,26 @@ def graph_mask(graph: GraphsTuple) -> Array | np.ndarray:
 
 
 def node_mask(graph: GraphsTuple) -> Array | np.ndarray:
-    """True for nodes of real graphs, bool `[n_node]`."""
+    """True for nodes of real graphs, bool `[n_node]`.
+
+    Example:
+        >>> from jgc.graph import from_edges, pad
+        >>> graph = from_edges([0], [1], nodes=np.eye(2, dtype=np.float32))
+        >>> node_mask(pad(graph, n_node=4, n_edge=2, n_graph=2)).tolist()
+        [True, True, False, False]
+    """
     return _of_graph(graph, graph.n_node, n_nodes(graph))
 
 
 def edge_mask(graph: GraphsTuple) -> Array | np.ndarray:
-    """True for edges of real graphs, in the graph's own edge order, bool `[n_edge]`."""
+    """True for edges of real graphs, in the graph's own edge order, bool `[n_edge]`.
+
+    Example:
+        >>> from jgc.graph import from_edges, pad
+        >>> graph = from_edges([0], [1], nodes=np.eye(2, dtype=np.float32))
+        >>> edge_mask(pad(graph, n_node=4, n_edge=2, n_graph=2)).tolist()
+        [True, False]
+    """
     return _of_graph(graph, graph.n_edge, graph.senders.shape[0])
 
 

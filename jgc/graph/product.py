@@ -63,7 +63,14 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
 
 
 def edge_sum(pattern: Structure, values: Array) -> Array:
-    """Sums entry values over each row: `[n_entry, ...] -> [n_row, ...]`; 0 for empty rows."""
+    """Sums entry values over each row: `[n_entry, ...] -> [n_row, ...]`; 0 for empty rows.
+
+    Example:
+        >>> from jgc.graph import structure
+        >>> s = structure([0, 0, 1], [2, 0, 2], n_row=2, n_col=3)
+        >>> edge_sum(s, jnp.array([1.0, 2.0, 4.0])).tolist()
+        [3.0, 4.0]
+    """
     flat = _edge_sum(pattern, _flat(values))
     return flat.reshape(pattern.n_row, *values.shape[1:])
 
@@ -72,6 +79,12 @@ def edge_max(pattern: Structure, values: Array) -> Array:
     """The largest entry value of each row: `[n_entry, ...] -> [n_row, ...]`; 0 for empty rows.
 
     Has no gradient of its own: see `jgc.graph.aggregate`, which shares it among ties.
+
+    Example:
+        >>> from jgc.graph import structure
+        >>> s = structure([0, 0, 1], [2, 0, 2], n_row=2, n_col=3)
+        >>> edge_max(s, jnp.array([-1.0, -2.0, -4.0])).tolist()
+        [-1.0, -4.0]
     """
     flat = _segment("max", pattern.n_row)(pattern.rows, _flat(values))
     top = flat.reshape(pattern.n_row, *values.shape[1:])
@@ -80,12 +93,26 @@ def edge_max(pattern: Structure, values: Array) -> Array:
 
 
 def at_rows(pattern: Structure, x: Array) -> Array:
-    """The row's value at each entry, `x[rows]`: `[n_row, ...] -> [n_entry, ...]`."""
+    """The row's value at each entry, `x[rows]`: `[n_row, ...] -> [n_entry, ...]`.
+
+    Example:
+        >>> from jgc.graph import structure
+        >>> s = structure([0, 0, 1], [2, 0, 2], n_row=2, n_col=3)
+        >>> at_rows(s, jnp.array([5.0, 6.0])).tolist()
+        [5.0, 5.0, 6.0]
+    """
     return _gather(pattern, True, x)
 
 
 def at_cols(pattern: Structure, x: Array) -> Array:
-    """The column's value at each entry, `x[cols]`: `[n_col, ...] -> [n_entry, ...]`."""
+    """The column's value at each entry, `x[cols]`: `[n_col, ...] -> [n_entry, ...]`.
+
+    Example:
+        >>> from jgc.graph import structure
+        >>> s = structure([0, 0, 1], [2, 0, 2], n_row=2, n_col=3)
+        >>> at_cols(s, jnp.array([5.0, 6.0, 7.0])).tolist()
+        [7.0, 5.0, 7.0]
+    """
     return _gather(pattern, False, x)
 
 

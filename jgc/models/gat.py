@@ -29,6 +29,15 @@ class GATConv(nn.Module):
         dropout: Rate on the attention weights.
         slope: Of the leaky ReLU.
 
+    Example:
+        >>> import jax
+        >>> from jgc.graph import from_edges, layout
+        >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
+        >>> conv, places = GATConv(2, heads=2), layout(graph)
+        >>> variables = conv.init(jax.random.key(0), graph.nodes, places, False)
+        >>> conv.apply(variables, graph.nodes, places, False).shape
+        (3, 4)
+
     References:
         arXiv 1710.10903, eq. 1 to 6.
     """

@@ -21,6 +21,15 @@ class GCNConv(nn.Module):
     Attributes:
         features: Width of the result.
 
+    Example:
+        >>> import jax
+        >>> from jgc.graph import from_edges, layout
+        >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
+        >>> conv, places = GCNConv(4), layout(graph)
+        >>> variables = conv.init(jax.random.key(0), graph.nodes, places)
+        >>> conv.apply(variables, graph.nodes, places).shape
+        (3, 4)
+
     References:
         arXiv 1609.02907, eq. 2.
     """

@@ -19,6 +19,15 @@ class GINConv(nn.Module):
         features: Width of the result.
         batch_norm: Normalise inside the MLP.
 
+    Example:
+        >>> import jax
+        >>> from jgc.graph import from_edges, layout
+        >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
+        >>> conv, places = GINConv(4), layout(graph)
+        >>> variables = conv.init(jax.random.key(0), graph.nodes, places, False)
+        >>> conv.apply(variables, graph.nodes, places, False).shape
+        (3, 4)
+
     References:
         arXiv 1810.00826, eq. 4.1.
     """

@@ -19,6 +19,15 @@ class SAGEConv(nn.Module):
         reduce: How neighbours are joined: `"mean"`, `"sum"` or `"max"` (maximum of the mapped
             values, which differs from PyG's maximum of the features).
 
+    Example:
+        >>> import jax
+        >>> from jgc.graph import from_edges, layout
+        >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
+        >>> conv, places = SAGEConv(4), layout(graph)
+        >>> variables = conv.init(jax.random.key(0), graph.nodes, places)
+        >>> conv.apply(variables, graph.nodes, places).shape
+        (3, 4)
+
     References:
         arXiv 1706.02216, algorithm 1 with the mean aggregator.
     """

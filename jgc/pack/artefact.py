@@ -106,6 +106,15 @@ def load(path, *, max_weights: int | None = None) -> Artefact:
         ValueError: if the file is truncated, altered, no artefact, of a newer format or
             unpacks to too much; names the file and the tensor.
         OSError: if it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/model.safetensors"
+        ...     _ = save(path, {"kernel": np.ones((2, 2), np.float32)}, meta={"val": 0.8})
+        ...     artefact = load(path)
+        >>> artefact.params["kernel"].shape, artefact.meta
+        ((2, 2), {'val': 0.8})
     """
     data = Path(path).read_bytes()
     if max_weights is None:

@@ -73,6 +73,10 @@ def linear(
 
     Raises:
         ValueError: if `density` is outside [0, 1].
+
+    Example:
+        >>> linear(10, 4, 3, density=0.5, bits_w=8)
+        Operation(kind='linear', rows=10, d_in=4, d_out=3, kept=6, bits_w=8, bits_x=32)
     """
     if not 0 <= density <= 1:
         raise ValueError(f"`density` is a fraction in [0, 1], got {density}.")
@@ -91,6 +95,10 @@ def aggregate(n_edge: int, d: int, *, bits_w: int = 32, bits_x: int = 32) -> Ope
 
     Returns:
         The operation.
+
+    Example:
+        >>> aggregate(20, 3, bits_x=8)
+        Operation(kind='aggregate', rows=20, d_in=1, d_out=3, kept=3, bits_w=32, bits_x=8)
     """
     return Operation("aggregate", n_edge, 1, d, d, bits_w, bits_x)
 

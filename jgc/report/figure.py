@@ -108,6 +108,14 @@ def write_figures(rows: Sequence[Mapping[str, Any]], folder: str | Path) -> list
 
     Returns:
         The paths written.
+
+    Example:
+        >>> import tempfile
+        >>> row = {"dataset": "cora", "task": "node", "model": "gcn", "seed": 0, "test": 0.81,
+        ...        "method": "global", "metric": "accuracy", "sparsity": 0.5, "bytes_file": 9000}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in write_figures([row], folder)]
+        ['bytes.svg', 'bytes.png', 'sparsity.svg', 'sparsity.png']
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

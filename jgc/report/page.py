@@ -36,6 +36,15 @@ def write_report(folder: str | Path) -> list[Path]:
     Raises:
         ValueError: if there are no rows, or a line of the file is no row.
         OSError: if a file cannot be read or written.
+
+    Example:
+        >>> import tempfile
+        >>> row = {"dataset": "cora", "task": "node", "model": "gcn", "seed": 0, "method": "dense",
+        ...        "metric": "accuracy", "test": 0.81, "config": {"seed": 0}}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Store(folder).append([row])
+        ...     [path.name for path in write_report(folder)]
+        ['report.html', 'table.md', 'table.csv']
     """
     folder = Path(folder)
     store = Store(folder)
