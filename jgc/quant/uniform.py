@@ -34,7 +34,7 @@ def qat(
     symmetric_values: bool = False,
     per_channel: bool = True,
     clip_gradient: bool = True,
-    ranges: str = "mom",
+    ranges: str = "per",
     is_quantized: PathPredicate = is_kernel,
     is_site: Callable[[str], bool] = not_output,
 ) -> Quantizer:
@@ -53,7 +53,8 @@ def qat(
         per_channel: One weight scale an output channel, else one a tensor. Static.
         clip_gradient: Gradient 0 where values are clipped ("gc"), else 1 ("ste"). Static.
         ranges: How value ranges run: "abs" extremes so far, "mom" moving average, "per"
-            percentiles.
+            percentiles. A moving average of 0.01 a step lags behind values that grow over a few
+            hundred steps: on links of Cora it cost 3 points, so percentiles are the default.
         is_quantized: Which leaves are quantised, `(name, leaf) -> bool`.
         is_site: Which sites are quantised, `(path) -> bool`.
 
