@@ -4,6 +4,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -124,9 +125,17 @@ def percentile(state: RangeState, x: Array, mask: Array | None, bits=8) -> Range
         return state
     n_real = real.sum(dtype=jnp.int32)
     left_out = jnp.maximum(n_real - 1, 0) // jnp.where(jnp.asarray(bits) <= 4, 100, 1000)
-    hi = kth_largest(jnp.where(real, values, -jnp.inf), left_out + 1)
-    lo = -kth_largest(jnp.where(real, -values, -jnp.inf), left_out + 1)
-    return _widened(state, lo, hi, n_real > 0)
+
+    def widened() -> RangeState:
+        both = jnp.where(real, jnp.stack([values, -values]), -jnp.inf)
+        hi, lo = kth_largest(both, left_out + 1)
+        return _widened(state, -lo, hi, n_real > 0)
+
+    # Once the range has settled, counting what lies beyond it is all that a batch costs.
+    above, below = (jnp.sum(real & out) for out in (values > state.hi, values < state.lo))
+    grows = (state.count == 0) | (jnp.maximum(above, below) > left_out)
+    seen = state._replace(count=state.count + (n_real > 0))
+    return jax.lax.cond(grows, widened, lambda: seen)
 
 
 def extremes(x: Array, mask: Array | None) -> tuple[Array, Array, Array]:
