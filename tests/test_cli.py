@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jgc import cli
+from jgc.study.method import Level
 from jgc.study.store import Store
 from tests.report.cases import METHODS, RUNS, study
 
@@ -128,7 +129,7 @@ def test_compress_saves_and_reports(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "jgc.study.compress", SimpleNamespace(compress=compress))
     run("compress", "sbm", "gcn", "--prune", "global:0.5", "--quantize", "qat:8", "--out", tmp_path)
     assert (asked["model"], asked["data"], asked["seeds"]) == ("gcn", "sbm", 1)
-    assert asked["prune"].levels == ((0.5, None),) and asked["quantize"].levels == ((None, 8),)
+    assert asked["prune"].levels == (Level(0.5),) and asked["quantize"].levels == (Level(None, 8),)
     assert (tmp_path / "report.html").exists()
 
 

@@ -19,7 +19,7 @@ FLOORS = [
     {"study"},
     {"report"},
     {"cli"},
-    {"__init__"},
+    {"__init__", "__main__"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms that know less than what lies below them.

@@ -221,6 +221,7 @@ _COLUMNS: dict[str, Callable[[Summary, str], str]] = {
     "method": lambda summary, metric: summary.group.get("method", ""),
     "sparsity": _given("sparsity"),
     "bits": _given("bits"),
+    "L2": _given("l2"),
     "seeds": lambda summary, metric: str(summary.seeds),
     "val": _scored("val"),
     "test": _scored("test"),

@@ -11,9 +11,9 @@ from jgc.data import Dataset
 from jgc.models import MODELS
 from jgc.prune import Pruner
 from jgc.quant import Quantizer
-from jgc.study.job import Job, Level, packable, run_job
+from jgc.study.job import Job, packable, run_job
+from jgc.study.method import DENSE, Level, parse_method, parse_quantizer
 from jgc.study.method import Method as Words
-from jgc.study.method import parse_method, parse_quantizer
 from jgc.study.plan import Plan, of_model, plan
 from jgc.study.recipe import Settings
 from jgc.study.store import Store
@@ -94,8 +94,8 @@ def compress(
     ready = plan(data, model, chosen) if isinstance(model, str) else of_model(data, model, chosen)
     name = model if isinstance(model, str) else _name(model)
     method, level = _method(prune, quantize, ready)
-    plain = ready.method("dense")
-    dense = Job(data, name, ready, plain, _runs(Level(None, None), seeds))
+    plain = ready.method(DENSE)
+    dense = Job(data, name, ready, plain, _runs(Level(), seeds))
     first = run_job(dense)
     if method.name == "dense":
         return _result(dense, level, first.rows, first.rows, first.models)
@@ -123,12 +123,17 @@ def _method(prune, quantize, ready: Plan) -> tuple[Method, Level]:
     words = [part for part in (prune, quantize) if isinstance(part, Words)]
     given = [part for part in (prune, quantize) if part is not None]
     if len(words) == len(given):
-        name = "+".join(word.name for word in words) or "dense"
-        levels = [level for word in words for level in word.levels]
-        sparsity = next((s for s, _ in levels if s is not None), None)
-        bits = next((b for _, b in levels if b is not None), None)
-        return ready.method(name), Level(sparsity, bits)
+        joined = _joined(words)
+        return ready.method(joined), joined.levels[0]
     return _from_transforms(prune, quantize, ready)
+
+
+def _joined(words: list[Words]) -> Words:
+    """One method from a pruning and a quantising one, or `dense` from none."""
+    if not words:
+        return DENSE
+    said = {key: value for word in words for key, value in word.model_dump().items() if value}
+    return Words.checked(said | {"name": "+".join(word.name for word in words)}, "method")
 
 
 def _check(argument: str, part, types: tuple[type, ...], example: str) -> None:
@@ -142,7 +147,7 @@ def _from_transforms(prune, quantize, ready: Plan) -> tuple[Method, Level]:
     if any(isinstance(part, Words) for part in (prune, quantize)):
         raise ValueError("Give `prune` and `quantize` both as words or both as transforms.")
     tune = ready.finetune_epochs or 1
-    phases, level = [Phase(ready.epochs)], Level(None, None)
+    phases, level = [Phase(ready.epochs)], Level()
     if prune is not None:
         phases.append(Phase(tune, prune=True))
     if quantize is not None:

@@ -15,16 +15,10 @@ from jgc.data import Dataset, training_graph
 from jgc.graph import GraphsTuple, SparseRows
 from jgc.pack.operations import operations
 from jgc.prune import sparsity_of
+from jgc.study.method import Level
 from jgc.study.plan import Plan
 from jgc.study.rows import FIELDS, row_key
-from jgc.train import Lane, Method, Model, TrainState, lane, problem, train
-
-
-class Level(NamedTuple):
-    """How much is compressed; `None` where the method does not, or only its own transform knows."""
-
-    sparsity: float | None
-    bits: int | None
+from jgc.train import Lane, Method, Model, Phase, TrainState, lane, problem, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +54,11 @@ class Job:
             "model": self.model_name,
             "architecture": self.plan.architecture,
             "settings": self.plan.settings.model_dump(exclude_none=True),
-            "phases": [list(phase) for phase in self.method.phases],
+            "phases": [_said(phase) for phase in self.method.phases],
             "method": self.method.name,
             "sparsity": level.sparsity,
             "bits": level.bits,
+            "l2": level.l2,
             "seed": seed,
         }
 
@@ -149,6 +144,12 @@ def run_job(
     return Outcome(rows, models, trained.traces)
 
 
+def _said(phase: Phase) -> dict[str, Any]:
+    """The fields of a phase that are not their defaults, so that a new field renames no old row."""
+    default = Phase(0)._asdict()
+    return {name: value for name, value in phase._asdict().items() if value != default[name]}
+
+
 def _check_numbers(job: Job, state: TrainState) -> None:
     bad = ~np.isfinite(state.loss).all(1) | ~np.isfinite(state.best.val)
     if bad.any():
@@ -175,12 +176,12 @@ def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
 
 def _measured(level: Level, model: Model, grids) -> Level:
     """The level, with what a ready-made transform did, which is known only afterwards."""
-    sparsity, bits = level
+    sparsity, bits, l2 = level
     if sparsity is None and model.masks is not None:
         sparsity = _achieved(model)
     if bits is None and grids:
         bits = int(max(grid.bits for grid in grids.values()))
-    return Level(sparsity, bits)
+    return Level(sparsity, bits, l2)
 
 
 def _achieved(model: Model) -> float:
@@ -226,4 +227,5 @@ def _lane(job: Job, level: Level, seed: int) -> Lane:
         split=seed % len(job.dataset.splits),
         sparsity=level.sparsity or 0.0,
         bits=level.bits or 8,
+        l2=level.l2 or 0.0,
     )

@@ -3,7 +3,7 @@
 import inspect
 import itertools
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, model_validator
 
@@ -13,6 +13,32 @@ from jgc.study.toml import Table
 Name = Annotated[StrictStr, Field(min_length=1, description="a name in quotes")]
 Fraction = Annotated[StrictFloat, Field(ge=0, le=1)]
 Bits = Annotated[StrictInt, Field(ge=2, le=8)]
+Strength = Annotated[StrictFloat, Field(ge=0)]
+
+
+class Level(NamedTuple):
+    """How much is compressed; `None` where the method does not, or only its own transform knows.
+
+    Attributes:
+        sparsity: Fraction of the prunable weights removed, in [0, 1].
+        bits: Width of quantised weights, 2..8.
+        l2: Strength of the L2 penalty, >= 0.
+    """
+
+    sparsity: float | None = None
+    bits: int | None = None
+    l2: float | None = None
+
+
+AMOUNTS = ("sparsity", "bits", "l2")
+CHOICES = ("after", "ranges", "gradient")
+# The parameter of a quantiser's factory behind each choice.
+_PARAMETERS = {"ranges": "ranges", "gradient": "clip_gradient"}
+
+
+def _ordered(values: tuple) -> tuple[list, list]:
+    """The values rising and falling, each once: a list in another order is a slip of the pen."""
+    return sorted(set(values)), sorted(set(values), reverse=True)
 
 
 def _listed(value: Any) -> Any:
@@ -23,10 +49,18 @@ class Method(Table):
     """One way of compressing, at one or more levels.
 
     Attributes:
-        name: `dense`, a pruning method, a quantiser, or both as `global+qat` (prune, then
+        name: `dense`, `l2`, a pruning method, a quantiser, or both as `global+qat` (prune, then
             quantise).
         sparsity: Fractions of the prunable weights to remove; empty without pruning.
         bits: Widths of the quantised weights; empty without quantisation.
+        l2: Strengths of the penalty that stands in for the weight decay; of `l2` only.
+        after: What follows pruning: `finetune` (the default), `none`, or training the pruned shape
+            from scratch for as many epochs as the dense model (`scratch`) or twice as many.
+        ranges: How value ranges run: `abs`, `mom` or `per`; by default the quantiser's own.
+        gradient: Through clipped values: `gc` (0) or `ste` (1); by default the quantiser's own.
+
+    References:
+        Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019, sec. 3 (Scratch-E and -B).
     """
 
     name: Name
@@ -37,23 +71,50 @@ class Method(Table):
         (), description="a whole number in 2..8 or a list of them"
     )
 
+    l2: Annotated[tuple[Strength, ...], BeforeValidator(_listed)] = Field(
+        (), description="a number >= 0 or a list of them"
+    )
+    after: Annotated[
+        Literal["finetune", "none", "scratch", "scratch-2x"] | None,
+        Field(description='"finetune", "none", "scratch" or "scratch-2x"'),
+    ] = None
+    ranges: Annotated[
+        Literal["abs", "mom", "per"] | None, Field(description='"abs", "mom" or "per"')
+    ] = None
+    gradient: Annotated[Literal["gc", "ste"] | None, Field(description='"gc" or "ste"')] = None
+
     @property
-    def levels(self) -> tuple[tuple[float | None, int | None], ...]:
-        """Every `(sparsity, bits)` of the method, sparsity outside, `None` where it has none.
+    def levels(self) -> tuple[Level, ...]:
+        """Every level of the method, sparsity outermost, `None` where it has none.
 
         Example:
-            >>> Method(name="dense").levels
-            ((None, None),)
+            >>> [level.bits for level in Method(name="qat", bits=[8, 4]).levels]
+            [8, 4]
         """
-        return tuple(itertools.product(self.sparsity or (None,), self.bits or (None,)))
+        amounts = (getattr(self, key) or (None,) for key in AMOUNTS)
+        return tuple(itertools.starmap(Level, itertools.product(*amounts)))
+
+    @property
+    def label(self) -> str:
+        """The name with every choice that is not the default, as rows show it.
+
+        Example:
+            >>> Method(name="global", sparsity=0.5, after="none").label
+            'global/none'
+        """
+        choices = (getattr(self, key) for key in CHOICES)
+        return "/".join([self.name, *(c for c in choices if c not in (None, "finetune"))])
 
     @model_validator(mode="after")
     def _amounts_fit_the_name(self) -> "Method":
         takes = _takes(self.name)
-        given = {key for key in ("sparsity", "bits") if getattr(self, key)}
+        given = {key for key in (*AMOUNTS, *CHOICES) if getattr(self, key)}
         for key in sorted(given - takes):
             raise ValueError(f"method `{self.name}` takes no `{key}`.")
-        for key in sorted(takes - given):
+        for key in AMOUNTS:
+            if list(getattr(self, key)) not in (ordered := _ordered(getattr(self, key))):
+                raise ValueError(f"`{key}` is a list out of order; write {ordered[0]}.")
+        for key in sorted((takes & set(AMOUNTS)) - given):
             allowed = Method.model_fields[key].description
             raise ValueError(f"method `{self.name}` needs `{key}`: {allowed}.")
         return self
@@ -70,7 +131,7 @@ def parse_method(text: str) -> Method:
 
     Example:
         >>> parse_method("global:0.5")
-        Method(name='global', sparsity=(0.5,), bits=())
+        Method(name='global', sparsity=(0.5,), bits=(), ...)
     """
     return _parse(text, "sparsity", float, "global:0.5")
 
@@ -86,7 +147,7 @@ def parse_quantizer(text: str) -> Method:
 
     Example:
         >>> parse_quantizer("qat:8")
-        Method(name='qat', sparsity=(), bits=(8,))
+        Method(name='qat', sparsity=(), bits=(8,), ...)
     """
     return _parse(text, "bits", int, "qat:8")
 
@@ -102,9 +163,9 @@ def _parse(text: str, key: str, number, example: str) -> Method:
 
 @cache
 def _takes(name: str) -> frozenset[str]:
-    """Which of `sparsity` and `bits` a method takes, read off its factories."""
-    if name == "dense":
-        return frozenset()
+    """Which amounts and choices a method takes, read off its factories."""
+    if name in ("dense", "l2"):
+        return frozenset({name} & set(AMOUNTS))
     # Late: these rooms import jax, which reading rows and reports can do without.
     from jgc.prune import METHODS as PRUNERS
     from jgc.quant import METHODS as QUANTIZERS
@@ -114,7 +175,13 @@ def _takes(name: str) -> frozenset[str]:
     taken: set[str] = set()
     for part, table in zip((first, second), tables, strict=False):
         if part not in table:
-            known = table if plus else ["dense", *table]
+            known = table if plus else ["dense", "l2", *table]
             raise ValueError(f"unknown method `{part}`{did_you_mean(part, known)}")
-        taken |= set(inspect.signature(table[part]).parameters) & {"sparsity", "bits"}
+        parameters = set(inspect.signature(table[part]).parameters)
+        taken |= parameters & set(AMOUNTS)
+        taken |= {"after"} if part in PRUNERS else set()
+        taken |= {key for key, behind in _PARAMETERS.items() if behind in parameters}
     return frozenset(taken)
+
+
+DENSE = Method.checked({"name": "dense"}, "dense")

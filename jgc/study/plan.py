@@ -7,6 +7,7 @@ import flax.linen as nn
 from jgc import prune, quant
 from jgc.data import Dataset
 from jgc.models import GraphModel, for_task, named
+from jgc.study.method import Method as Words
 from jgc.study.recipe import Settings
 from jgc.train import Method, Optimiser, Phase
 from jgc.tree import is_kernel, output_axis
@@ -51,9 +52,9 @@ class Plan(NamedTuple):
     architecture: str | None = None
     n_out: int | None = None
 
-    def method(self, name: str) -> Method:
-        """The training method behind a name of a recipe: `method_of` with this plan's lengths."""
-        return method_of(name, self.epochs, self.finetune_epochs, self.n_out)
+    def method(self, words: Words) -> Method:
+        """The training method behind the words of a recipe, with this plan's lengths."""
+        return method_of(words, self.epochs, self.finetune_epochs, self.n_out)
 
 
 def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan:
@@ -126,45 +127,46 @@ def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
     )
 
 
-def method_of(name: str, epochs: int, finetune_epochs: int, n_out: int | None = None) -> Method:
-    """The training method behind a name of a recipe.
+def method_of(words: Words, epochs: int, finetune_epochs: int, n_out: int | None = None) -> Method:
+    """The training method behind the words of a recipe.
 
     A pruning method trains dense, prunes the best model and fine-tunes it; a quantiser trains
     quantised from the start; both together prune, fine-tune, and then fine-tune quantised.
 
     Args:
-        name: `"dense"`, a key of `jgc.prune.METHODS` or `jgc.quant.METHODS`, or both as in
-            `"global+qat"`.
-        epochs: Of the first phase.
+        words: Name and choices; the amounts are no part of a program.
+        epochs: Of the first phase, and of one from scratch.
         finetune_epochs: Of each later one; 0 prunes without fine-tuning.
         n_out: Width of the answers: layers that wide lose no neurons.
 
     Returns:
         The `jgc.train.Method`.
 
-    Raises:
-        ValueError: for an unknown name.
-
     Example:
-        >>> [phase.epochs for phase in method_of("global", 200, 100).phases]
+        >>> words = Words(name="global", sparsity=0.5)
+        >>> [phase.epochs for phase in method_of(words, 200, 100).phases]
         [200, 100]
     """
-    first, _, second = name.partition("+")
-    if name == "dense":
-        return Method(name, (Phase(epochs),))
-    if first in prune.METHODS:
-        # A rate of 0 changes no weight: the pruned model is scored as it is.
-        tune = Phase(finetune_epochs, prune=True) if finetune_epochs else Phase(1, True, rate=0.0)
-        phases = (Phase(epochs), tune)
-        if not second:
-            return Method(name, phases, _pruner(first, n_out))
-        if second in quant.METHODS:
-            phases = (*phases, Phase(max(finetune_epochs, 1), quantize=True))
-            return Method(name, phases, _pruner(first, n_out), _quantizer(second))
-    elif not second and first in quant.METHODS:
-        return Method(name, (Phase(epochs, quantize=True),), None, _quantizer(first))
-    known = ["dense", *prune.METHODS, *quant.METHODS]
-    raise ValueError(f"Unknown method {name!r}: known are {known} and PRUNER+QUANTISER.")
+    first, _, second = words.name.partition("+")
+    if words.name in ("dense", "l2"):
+        return Method(words.name, (Phase(epochs),), l2=words.name == "l2")
+    if first in quant.METHODS:
+        phases = (Phase(epochs, quantize=True),)
+        return Method(words.label, phases, None, _quantizer(first, words))
+    phases = (Phase(epochs), *_after(words.after, epochs, finetune_epochs))
+    if not second:
+        return Method(words.label, phases, _pruner(first, n_out))
+    phases = (*phases, Phase(max(finetune_epochs, 1), quantize=True))
+    return Method(words.label, phases, _pruner(first, n_out), _quantizer(second, words))
+
+
+def _after(after: str | None, epochs: int, finetune_epochs: int) -> tuple[Phase, ...]:
+    """The phase that prunes, and what follows it."""
+    as_it_is = Phase(1, prune=True, rate=0.0)
+    if after in ("scratch", "scratch-2x"):
+        return as_it_is, Phase(epochs * (2 if after == "scratch-2x" else 1), fresh=True)
+    tuned = finetune_epochs and after != "none"
+    return (Phase(finetune_epochs, prune=True) if tuned else as_it_is,)
 
 
 def _pruner(name: str, n_out: int | None):
@@ -178,5 +180,7 @@ def _pruner(name: str, n_out: int | None):
     return lambda sparsity, key: factory(sparsity, key=key, is_prunable=inner)
 
 
-def _quantizer(name: str):
-    return lambda bits: quant.METHODS[name](bits)
+def _quantizer(name: str, words: Words):
+    choices = {"ranges": words.ranges, "clip_gradient": words.gradient and words.gradient == "gc"}
+    given = {key: choice for key, choice in choices.items() if choice is not None}
+    return lambda bits: quant.METHODS[name](bits, **given)

@@ -23,6 +23,7 @@ FIELDS = {
     "method": "word",
     "sparsity": "fraction",
     "bits": "amount",
+    "l2": "amount",
     "seed": "count",
     "metric": "word",
     "val": "score",

@@ -10,7 +10,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from jgc.data import info, load
-from jgc.study.job import Job, Level, run_job
+from jgc.study.job import Job, run_job
+from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, plan
 from jgc.study.recipe import Recipe
 from jgc.study.rows import row_key
@@ -105,9 +106,9 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
                 dataset=dataset,
                 model_name=run.model,
                 plan=ready,
-                method=ready.method(method.name),
+                method=ready.method(method),
                 runs=tuple(
-                    (Level(*level), seed) for level in method.levels for seed in range(recipe.seeds)
+                    (level, seed) for level in method.levels for seed in range(recipe.seeds)
                 ),
             )
 
@@ -137,8 +138,8 @@ def _place(folder: Path, todo: Job) -> Path:
 
 def _dense_tests(store: Store, job: Job) -> dict[int, float]:
     """Test scores of the dense model by seed, from the rows so far: same data, split, settings."""
-    plain = dataclasses.replace(job, method=job.plan.method("dense"))
-    seed_of = {plain.key(Level(None, None), seed): seed for _, seed in job.runs}
+    plain = dataclasses.replace(job, method=job.plan.method(DENSE))
+    seed_of = {plain.key(Level(), seed): seed for _, seed in job.runs}
     return {seed_of[row["key"]]: row["test"] for row in store.rows() if row["key"] in seed_of}
 
 

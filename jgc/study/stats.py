@@ -11,7 +11,8 @@ from scipy.special import stdtrit
 CONFIDENCE = 0.95
 
 # What makes two rows repetitions of one experiment when they agree on it.
-GROUP = ("dataset", "split", "task", "model", "settings", "method", "sparsity", "bits", "metric")
+GROUP = ("dataset", "split", "task", "model", "settings", "method", "sparsity", "bits", "l2",
+         "metric")  # fmt: skip
 
 ESTIMATED = (
     "val", "test", "test_oracle", "bytes_dense", "bytes_file", "macs", "bops", "train_flops",

@@ -1,5 +1,6 @@
 """The training loop as one compiled program: epochs inside, lanes mapped over it."""
 
+import functools
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -25,12 +26,14 @@ class Lane(NamedTuple):
         split: Which split of the data set, int32.
         sparsity: Fraction of the prunable weights to remove, float32 in [0, 1].
         bits: Width of quantised weights and values, int32 in 2..8.
+        l2: Strength of the L2 penalty, float32 >= 0; read by methods with `l2`.
     """
 
     seed: Scalar
     split: Scalar
     sparsity: Scalar
     bits: Scalar
+    l2: Scalar
 
 
 class Model(NamedTuple):
@@ -120,7 +123,8 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
     begins = [sum(p.epochs for p in method.phases[:i]) for i in range(len(method.phases) + 1)]
 
     def init(lane: Lane, data) -> TrainState:
-        return _init(model, task, method, optimiser, lane, data)
+        selected = task.select(data, lane.split)
+        return _init(model, task, method, optimiser, lane, selected, _keys(lane))
 
     def run(state: TrainState, lane: Lane, data, start: Array, stop: Array) -> TrainState:
         state = jax.lax.cond(start == 0, lambda: init(lane, data), lambda: state)
@@ -145,7 +149,7 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
 
 
 def _same_step(a: Phase, b: Phase) -> bool:
-    return a.quantize == b.quantize and a.rate == b.rate
+    return a.quantize == b.quantize
 
 
 class _Stage(NamedTuple):
@@ -160,15 +164,16 @@ class _Stage(NamedTuple):
     phases: tuple[Phase, ...]
 
     def epoch(self, state: TrainState, lane: Lane, data, epoch: Array) -> TrainState:
-        for begin in self.begins:
+        for begin, phase in zip(self.begins, self.phases, strict=True):
             if begin:
-                state = jax.lax.cond(epoch == begin, self._enter, lambda s: s, state)
+                enter = functools.partial(self._enter, phase, lane, data, begin)
+                state = jax.lax.cond(epoch == begin, enter, lambda s: s, state)
         state, settled = self._prune(state, lane, epoch)
-        steps = self.task.steps
+        steps, rate = self.task.steps, self._rate(epoch)
 
         def step(i, carry):
             state, total = carry
-            state, loss = self._step(state, lane, data, epoch, i)
+            state, loss = self._step(state, lane, data, epoch, i, rate)
             return state, total + loss
 
         # A loop of one turn would only be compiled and entered for nothing.
@@ -176,10 +181,22 @@ class _Stage(NamedTuple):
         state, total = step(0, start) if steps == 1 else jax.lax.fori_loop(0, steps, step, start)
         return self._evaluate(state, lane, data, epoch, settled, total / steps)
 
-    def _enter(self, state: TrainState) -> TrainState:
+    def _rate(self, epoch) -> Array:
+        """The factor on the learning rate in this epoch, `[]`."""
+        phase = sum(epoch >= begin for begin in self.begins) - 1
+        return jnp.array([p.rate for p in self.phases], jnp.float32)[phase]
+
+    def _enter(self, phase: Phase, lane: Lane, data, begin: int, state: TrainState) -> TrainState:
         """A new phase: from the best so far, with a fresh optimiser and a fresh choice."""
         worst = _worst(self.task.metric)
         model = state.best.model
+        if phase.fresh:
+            keys = self.keys._replace(init=jax.random.fold_in(self.keys.init, begin))
+            drawn = _init(
+                self.architecture, self.task, self.method, self.optimiser, lane, data, keys
+            ).model
+            params = drawn.params if model.masks is None else apply_masks(drawn.params, model.masks)
+            model = model._replace(params=params, stats=drawn.stats)
         opt_state = _chain(self.optimiser, self.method).init(model.params)
         best = state.best._replace(val=worst, oracle=worst)
         return state._replace(model=model, opt_state=opt_state, best=best)
@@ -208,7 +225,7 @@ class _Stage(NamedTuple):
         inside = jnp.any(jnp.stack([(epoch >= a) & (epoch < b) for a, b in spans]))
         return jax.lax.cond(inside, update, lambda s: (s, jnp.bool_(True)), state)
 
-    def _step(self, state: TrainState, lane: Lane, data, epoch, i):
+    def _step(self, state: TrainState, lane: Lane, data, epoch, i, rate: Array):
         """One optimisation step; an empty batch, padding of a shorter epoch, changes nothing."""
         key = jax.random.fold_in(self.keys.train, epoch * self.task.steps + i)
         graph, layout, target = self.task.batch(data, epoch, i, key)
@@ -223,14 +240,15 @@ class _Stage(NamedTuple):
         def descend(state):
             params, masks = state.model.params, state.model.masks
             (loss, model), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
-            tx = _chain(self.optimiser, self.method, self.phases[0].rate)
+            tx = _chain(self.optimiser, self.method, rate, lane.l2)
             updates, opt_state = tx.update(grads, state.opt_state, params, masks=masks)
             model = model._replace(params=optax.apply_updates(params, updates))
             return state._replace(model=model, opt_state=opt_state), loss
 
-        if self.task.steps == 1:
+        if self.task.steps == 1 and all(phase.rate for phase in self.phases):
             return descend(state)
-        return jax.lax.cond(layout.graph_mask.any(), descend, lambda s: (s, jnp.float32(0)), state)
+        due = (rate > 0) & layout.graph_mask.any()
+        return jax.lax.cond(due, descend, lambda s: (s, jnp.float32(0)), state)
 
     def _evaluate(self, state: TrainState, lane: Lane, data, epoch, settled, loss) -> TrainState:
         quantizer = self._quantizer(lane)
@@ -287,9 +305,10 @@ def _keys(lane: Lane) -> _Keys:
     return _Keys(init, train, jax.random.key_data(prune))
 
 
-def _init(architecture, task: Problem, method: Method, optimiser, lane: Lane, data) -> TrainState:
-    keys = _keys(lane)
-    graph, layout, _ = task.batch(task.select(data, lane.split), 0, 0, keys.train)
+def _init(
+    architecture, task: Problem, method: Method, optimiser, lane: Lane, data, keys: "_Keys"
+) -> TrainState:
+    graph, layout, _ = task.batch(data, 0, 0, keys.train)
     variables = dict(architecture.init(keys.init, graph, layout))
     params = variables.pop("params")
     prune = quant = None
@@ -312,10 +331,10 @@ def _init(architecture, task: Problem, method: Method, optimiser, lane: Lane, da
     )
 
 
-def _chain(optimiser: Optimiser, method: Method, rate: float = 1.0):
+def _chain(optimiser: Optimiser, method: Method, rate: Scalar = 1.0, l2: Scalar = 0.0):
     """Adam with L2; the last link holds pruned weights at zero whatever momentum does."""
     links = [
-        optax.add_decayed_weights(optimiser.weight_decay),
+        optax.add_decayed_weights(l2 if method.l2 else optimiser.weight_decay),
         optax.adam(optimiser.learning_rate * rate),
     ]
     if method.pruner is not None:

@@ -19,13 +19,15 @@ class Phase(NamedTuple):
         prune: The pruner updates the masks at the start of every epoch; epochs below the final
             sparsity are never chosen.
         quantize: Weights and sites are fake-quantised.
-        rate: Factor on the learning rate.
+        rate: Factor on the learning rate; at 0 nothing is trained, only scored.
+        fresh: Starts from newly drawn parameters under the masks of the phase before.
     """
 
     epochs: int
     prune: bool = False
     quantize: bool = False
     rate: float = 1.0
+    fresh: bool = False
 
 
 class Method(NamedTuple):
@@ -36,12 +38,14 @@ class Method(NamedTuple):
         phases: In order; together they may train, prune, fine-tune and quantise as one likes.
         pruner: `(sparsity, key) -> Pruner`, or `None`.
         quantizer: `(bits) -> Quantizer`, or `None`.
+        l2: The lane's L2 penalty stands in for the optimiser's weight decay.
     """
 
     name: str
     phases: tuple[Phase, ...]
     pruner: Callable[[Array, Array], Pruner] | None = None
     quantizer: Callable[[Array], Quantizer] | None = None
+    l2: bool = False
 
     @property
     def epochs(self) -> int:

@@ -122,7 +122,9 @@ def train(
     return Trained(state, compile_s, run_s, traces)
 
 
-def lane(seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8) -> Lane:
+def lane(
+    seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8, l2: float = 0.0
+) -> Lane:
     """One run.
 
     Args:
@@ -130,6 +132,7 @@ def lane(seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8) -> 
         split: Which split of the data set, >= 0.
         sparsity: In [0, 1].
         bits: In 2..8.
+        l2: Strength of an L2 penalty, >= 0.
 
     Returns:
         The `Lane`.
@@ -147,7 +150,11 @@ def lane(seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8) -> 
         raise ValueError(f"`sparsity` is a fraction in [0, 1], got {sparsity}.")
     if not 2 <= bits <= 8:
         raise ValueError(f"`bits` must be in 2..8, got {bits}.")
-    return Lane(np.uint32(seed), np.int32(split), np.float32(sparsity), np.int32(bits))
+    if not 0 <= l2 < np.inf:
+        raise ValueError(f"`l2` must be a finite number >= 0, got {l2}.")
+    return Lane(
+        np.uint32(seed), np.int32(split), np.float32(sparsity), np.int32(bits), np.float32(l2)
+    )
 
 
 def _options(mesh) -> dict[str, Any]:

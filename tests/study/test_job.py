@@ -4,8 +4,10 @@ import pytest
 
 from jgc import pack
 from jgc.study import Settings, check_row
-from jgc.study.job import Job, Level, packable, run_job
+from jgc.study.job import Job, packable, run_job
+from jgc.study.method import Level
 from jgc.study.plan import method_of, plan
+from tests.study.cases import words
 from tests.train.cases import N_NODE, tiny_graphs, tiny_links, tiny_nodes
 
 SETTINGS = Settings(hidden=4, epochs=3, finetune_epochs=2, learning_rate=0.05)
@@ -13,7 +15,7 @@ SETTINGS = Settings(hidden=4, epochs=3, finetune_epochs=2, learning_rate=0.05)
 
 def job(data, model, method, runs, settings=SETTINGS):
     ready = plan(data, model, settings)
-    method = method_of(method, ready.epochs, ready.finetune_epochs)
+    method = method_of(words(method), ready.epochs, ready.finetune_epochs)
     return Job(data, model, ready, method, tuple(runs))
 
 
@@ -37,7 +39,7 @@ def test_rows_are_whole_and_valid(both):
         assert ("dense_test" in row) == (seed == 0)
         assert row["config"]["settings"]["hidden"] == 4
         assert row["config"]["phases"] == [
-            [3, False, False, 1.0], [2, True, False, 1.0], [2, False, True, 1.0],
+            {"epochs": 3}, {"epochs": 2, "prune": True}, {"epochs": 2, "quantize": True},
         ]  # fmt: skip
         n = 9 * 4 + 4 * 3
         assert row["sparsity"] == round(1 - round((1 - level.sparsity) * n) / n, 3)
@@ -70,7 +72,7 @@ def test_levels_and_seeds_name_different_rows(both):
 
 def test_graphs_of_folds_report_operations_a_graph(programs):
     data = tiny_graphs()
-    todo = job(data, "gin", "dense", [(Level(None, None), seed) for seed in range(4)])
+    todo = job(data, "gin", "dense", [(Level(), seed) for seed in range(4)])
     rows = run_job(todo).rows
     assert [row["split"] for row in rows] == ["fold-0", "fold-1", "fold-2", "fold-0"]
     n_node = sum(g.nodes.shape[0] for g in data.graphs)
@@ -86,7 +88,7 @@ def test_graphs_of_folds_report_operations_a_graph(programs):
 
 def test_links_count_the_edges_that_messages_take(programs):
     data = tiny_links()
-    todo = job(data, "gcn", "dense", [(Level(None, None), 0)])
+    todo = job(data, "gcn", "dense", [(Level(), 0)])
     (row,) = run_job(todo).rows
     n_edge = 2 * len(data.splits[0].train)
     assert row["macs"] == N_NODE * 9 * 4 + n_edge * 4 + N_NODE * 4 * 2 + n_edge * 2
@@ -94,7 +96,7 @@ def test_links_count_the_edges_that_messages_take(programs):
 
 
 def test_training_that_diverged_is_a_clear_error(programs):
-    todo = job(tiny_nodes(), "mlp", "dense", [(Level(None, None), 3)], SETTINGS.model_copy(
+    todo = job(tiny_nodes(), "mlp", "dense", [(Level(), 3)], SETTINGS.model_copy(
         update={"learning_rate": 1e30}))  # fmt: skip
     with pytest.raises(
         ValueError, match="tiny node mlp dense: .*seeds .3.*smaller `learning_rate`"

@@ -5,10 +5,11 @@ import pytest
 from jgc.models import GCN, GraphModel
 from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
-from jgc.study import Settings
+from jgc.study import Method, Settings
 from jgc.study.plan import build, method_of, of_model, plan
 from jgc.train import Phase
 from jgc.train.method import check_method
+from tests.study.cases import words
 from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes
 
 
@@ -54,23 +55,23 @@ def test_unknown_words_are_errors(task, model, settings, message):
 @pytest.mark.parametrize("name", ["dense", *PRUNERS, *QUANTIZERS, "global+qat"])
 def test_every_name_has_a_method_that_can_run(name):
     for finetune in (0, 5):
-        method = check_method(method_of(name, 9, finetune))
+        method = check_method(method_of(words(name), 9, finetune))
         assert method.name == name and method.phases[0].epochs == 9
 
 
 def test_phases_of_a_method():
-    assert method_of("dense", 9, 5).phases == (Phase(9),)
-    assert method_of("qat", 9, 5).phases == (Phase(9, quantize=True),)
-    assert method_of("fine", 9, 5).phases == (Phase(9), Phase(5, prune=True))
+    assert method_of(words("dense"), 9, 5).phases == (Phase(9),)
+    assert method_of(words("qat"), 9, 5).phases == (Phase(9, quantize=True),)
+    assert method_of(words("fine"), 9, 5).phases == (Phase(9), Phase(5, prune=True))
     # Without fine-tuning one epoch scores the pruned model as it is.
-    assert method_of("fine", 9, 0).phases == (Phase(9), Phase(1, prune=True, rate=0.0))
+    assert method_of(words("fine"), 9, 0).phases == (Phase(9), Phase(1, prune=True, rate=0.0))
     both = (Phase(9), Phase(5, prune=True), Phase(5, quantize=True))
-    assert method_of("row+qat", 9, 5).phases == both
+    assert method_of(words("row+qat"), 9, 5).phases == both
 
 
 def test_row_pruning_leaves_the_answers():
     params = {"inner": {"kernel": jnp.ones((4, 8))}, "last": {"kernel": jnp.ones((8, 7))}}
-    build = method_of("row", 9, 5, n_out=7).pruner
+    build = method_of(words("row"), 9, 5, n_out=7).pruner
     assert build is not None
     prune = build(0.5, jax.random.key(0))
     masks = prune.update(prune.init(params), params)[0].masks
@@ -78,7 +79,27 @@ def test_row_pruning_leaves_the_answers():
     assert masks["inner"]["kernel"].sum() == 4 * 4
 
 
-@pytest.mark.parametrize("name", ["magic", "global+magic", "qat+global", "dense+qat", ""])
-def test_unknown_methods_are_errors(name):
-    with pytest.raises(ValueError, match="Unknown method.*known are"):
-        method_of(name, 9, 5)
+@pytest.mark.parametrize("after, phases", [
+    ("none", [Phase(1, prune=True, rate=0.0)]),
+    ("finetune", [Phase(5, prune=True)]),
+    ("scratch", [Phase(1, prune=True, rate=0.0), Phase(9, fresh=True)]),
+    ("scratch-2x", [Phase(1, prune=True, rate=0.0), Phase(18, fresh=True)]),
+])  # fmt: skip
+def test_what_follows_pruning(after, phases):
+    method = check_method(method_of(words("global", after=after), 9, 5))
+    assert method.phases == (Phase(9), *phases)
+    assert method.name == ("global" if after == "finetune" else f"global/{after}")
+
+
+def test_a_penalty_is_dense_training_with_a_traced_decay():
+    method = method_of(Method.checked({"name": "l2", "l2": [0, 1e-3]}, "method"), 9, 5)
+    assert method.phases == (Phase(9),) and method.l2
+
+
+def test_choices_reach_the_quantiser(monkeypatch):
+    given, method = {}, words("qat", ranges="abs", gradient="ste")
+    monkeypatch.setitem(QUANTIZERS, "qat", lambda bits, **choices: given.update(choices))
+    build = method_of(method, 9, 5).quantizer
+    assert build is not None
+    build(8)
+    assert given == {"ranges": "abs", "clip_gradient": False}

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from jgc.study import method
-from jgc.study.method import parse_method, parse_quantizer
+from jgc.study.method import Level, parse_method, parse_quantizer
 from jgc.study.recipe import load_recipe, named_recipe, recipe_names
 
 TEXT = """
@@ -51,6 +51,12 @@ FAULTS = [
     ('task = "link"', 'task = "edge"', "`task` is 'edge'; allowed"),
     ('model = "gat"', "", "[[run]] 1: `model` is missing"),
     ('name = "dense"', 'name = "dense"\nbits = 8', "method `dense` takes no `bits`"),
+    ("[0.5, 0.9]", "[0.5, 0.9, 0.7]", "`sparsity` is a list out of order; write [0.5, 0.7, 0.9]"),
+    ("[0.5, 0.9]", "[0.5, 0.5]", "`sparsity` is a list out of order"),
+    ("[8, 4]", '[8, 4]\nafter = "rest"', "`after` is 'rest'; allowed: \"finetune\", \"none\""),
+    ('name = "dense"', 'name = "dense"\nafter = "none"', "method `dense` takes no `after`"),
+    ('name = "dense"', 'name = "l2"', "method `l2` needs `l2`: a number >= 0 or a list of them"),
+    ("[0.5, 0.9]", '0.5\nranges = "abs"', "method `global` takes no `ranges`"),
     ("sparsity = 0.9", "", "method `global+qat` needs `sparsity`"),
     ('"global+qat"', '"qat+global"', "unknown method `qat`"),
     ('"global"', '"gobal"', "unknown method `gobal`, did you mean `global`?"),
@@ -61,9 +67,9 @@ FAULTS = [
 
 def test_levels_and_rows():
     recipe = load_recipe(TEXT)
-    assert recipe.run[0].method[0].levels == ((None, None),)
-    assert recipe.run[1].method[0].levels == ((0.5, None), (0.9, None))
-    assert recipe.run[1].method[1].levels == ((0.9, 8), (0.9, 4))
+    assert recipe.run[0].method[0].levels == (Level(),)
+    assert recipe.run[1].method[0].levels == (Level(0.5), Level(0.9))
+    assert recipe.run[1].method[1].levels == (Level(0.9, 8), Level(0.9, 4))
     assert recipe.n_rows == 4 * (1 + 2 + 2)
     assert recipe.run[1].settings.hidden == 16 and recipe.run[1].settings.epochs is None
 
@@ -133,7 +139,8 @@ def test_words_of_the_command_line(parse, text, message):
 
 
 def test_a_method_takes_what_its_factory_takes():
-    assert method._takes("random") == {"sparsity"}
-    assert method._takes("n:m") == {"sparsity"}
-    assert method._takes("random+qat") == {"sparsity", "bits"}
+    assert method._takes("dense") == frozenset() and method._takes("l2") == {"l2"}
+    assert method._takes("random") == method._takes("n:m") == {"sparsity", "after"}
+    assert method._takes("qat") == {"bits", "ranges", "gradient"}
+    assert method._takes("random+qat") == {"sparsity", "after", "bits", "ranges", "gradient"}
     assert parse_method("n:m:0.5").name == "n:m"

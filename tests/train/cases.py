@@ -75,13 +75,14 @@ class Case(NamedTuple):
     prune: Callable | None = None
     quantize: Callable | None = None
     data: Callable[[], Dataset] = tiny_nodes
+    l2: bool = False
 
     def __str__(self):
         return self.name
 
     @property
     def method(self) -> Method:
-        return Method(self.name, self.phases, self.prune, self.quantize)
+        return Method(self.name, self.phases, self.prune, self.quantize, self.l2)
 
     @property
     def architecture(self):
@@ -124,6 +125,13 @@ CASES = (
     Case("n:m", mlp, (DENSE, TUNE), pruner("n:m")),
     Case("gradual", mlp, (Phase(2), Phase(5, prune=True)), gradual),
     Case("frozen", mlp, (DENSE, Phase(2, prune=True, rate=0.0)), pruner("global")),
+    Case(
+        "scratch",
+        mlp,
+        (DENSE, Phase(1, prune=True, rate=0.0), Phase(3, fresh=True)),
+        pruner("global"),
+    ),
+    Case("l2", mlp, (DENSE,), l2=True),
     Case("qat", mlp, (Phase(3, quantize=True),), None, qat),
     Case("global+qat", mlp, (DENSE, TUNE, Phase(2, quantize=True)), pruner("global"), qat),
     Case("links", gcn, (DENSE,), None, None, tiny_links),
@@ -131,12 +139,13 @@ CASES = (
 )
 assert set(prune.METHODS) | set(quant.METHODS) <= {case.name for case in CASES}
 TABLE = {case.name: case for case in CASES}
+UNTRAINED = 0.0  # The loss that an epoch at rate 0 reports.
 OPTIMISER = Optimiser(learning_rate=0.05, weight_decay=5e-4)
 LEVELS = ((0.5, 8), (0.75, 4))
 
 
 def lanes(order=(0, 1, 2, 3)):
     """Two seeds at two levels; number 4 is number 0 on another split."""
-    runs = [lane(seed, sparsity=s, bits=b) for s, b in LEVELS for seed in range(2)]
+    runs = [lane(seed, sparsity=s, bits=b, l2=s / 10) for s, b in LEVELS for seed in range(2)]
     runs.append(lane(0, split=1, sparsity=LEVELS[0][0], bits=LEVELS[0][1]))
     return [runs[i] for i in order]

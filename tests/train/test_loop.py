@@ -13,7 +13,7 @@ from jgc.prune import sparsity_of
 from jgc.train import Method, Optimiser, Phase, Problem, Scores, Trained, lane, problem, train
 from jgc.train import lanes as lanes_module
 from jgc.tree import is_kernel, named_leaves
-from tests.train.cases import CASES, LEVELS, OPTIMISER, TABLE, gradual, lanes, qat
+from tests.train.cases import CASES, LEVELS, OPTIMISER, TABLE, UNTRAINED, gradual, lanes, qat
 
 each_case = pytest.mark.parametrize("name", TABLE)
 pruned = pytest.mark.parametrize("name", [case.name for case in CASES if case.prune])
@@ -94,11 +94,12 @@ def test_seeds_and_splits_differ(runs, name):
 
 @each_case
 def test_levels_share_the_dense_start(runs, name):
-    """Sparsity acts in pruning phases only; bits from the first quantised step."""
-    first = TABLE[name].phases[0]
+    """Sparsity acts in pruning phases only; bits and penalties from the first step."""
+    case = TABLE[name]
+    first = case.phases[0]
     loss = runs(name).state.loss[:, : first.epochs]
     alike = [np.array_equal(loss[seed], loss[seed + 2]) for seed in range(2)]
-    assert alike == [not first.quantize] * 2
+    assert alike == [not (first.quantize or case.l2)] * 2
 
 
 @pruned
@@ -176,11 +177,34 @@ def test_a_phase_starts_from_the_best_of_the_phase_before(runs):
     np.testing.assert_allclose(state.val[:, :3], dense.val, atol=1e-6)
 
 
+def test_a_fresh_phase_draws_new_weights_under_the_same_masks(runs):
+    before, state = runs("frozen").state, runs("scratch").state
+    same = jax.tree.map(lambda a, b: (a == b).all(), before.model.masks, state.model.masks)
+    assert jax.tree.all(same)
+    # Three epochs of Adam move a weight by 0.15; new weights are up to 0.6 away.
+    old, new = (named_leaves(s.model.params)["linear1/kernel"] for s in (before, state))
+    assert (np.abs(old - new).reshape(4, -1).max(1) > 0.3).all()
+    assert (state.best.epoch >= 4).all()
+
+
+def test_the_penalty_of_a_lane_stands_in_for_weight_decay(runs):
+    """Lanes of penalties 0.05 and 0.075 against a program whose weight decay is 0.05."""
+    case, state = TABLE["l2"], runs("l2").state
+    task = problem(case.data(), batch_size=5)
+    method, optimiser = case.method._replace(l2=False), OPTIMISER._replace(weight_decay=0.05)
+    decayed = train(case.architecture, task, method, lanes(), optimiser=optimiser).state
+    np.testing.assert_allclose(state.loss[:2], decayed.loss[:2], rtol=1e-5)
+    assert (np.abs(state.loss[2:] - decayed.loss[2:])[:, 1:] > 1e-6).all()
+
+
 @each_case
 def test_every_phase_has_a_fresh_optimiser(runs, name):
     case, state = TABLE[name], runs(name).state
     steps = problem(case.data(), batch_size=5).steps
     count = optax.tree_utils.tree_get(state.opt_state, "count")
+    if case.phases[-1].rate == 0:
+        assert (count == 0).all() and (state.loss[:, -1] == UNTRAINED).all()
+        return
     assert (count <= case.phases[-1].epochs * steps).all()
     # A fold with fewer batches than the others skips the empty ones.
     assert (count > case.phases[-1].epochs * (steps - 2)).all() and (count > 0).all()
