@@ -185,12 +185,13 @@ def inspect(
 
 def _show(folder: Path) -> None:
     """Prints the tables of a folder's rows and writes its report."""
-    from jgc.report.page import write_report
-    from jgc.report.table import print_tables, tables
+    from jgc.report.page import study_tables, write_report
+    from jgc.report.table import print_tables
     from jgc.study.store import Store
 
     written = write_report(folder)
-    print_tables(tables(Store(folder, report=_complain).rows()), _console())
+    rows = Store(folder, report=_complain).rows()
+    print_tables(study_tables(rows, folder), _console())
     print(f"\nreport: {written[0]}")
 
 

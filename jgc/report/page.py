@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,7 +13,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from jgc.report.figure import BLUE, HAIRLINE, INK, write_figures
-from jgc.report.table import NOTES, tables, to_csv, to_markdown
+from jgc.report.paper import beside, paper_of
+from jgc.report.table import NOTES, Table, tables, to_csv, to_markdown
 from jgc.study.store import Store
 
 _CAPTIONS = {
@@ -55,22 +57,33 @@ def write_report(folder: str | Path) -> list[Path]:
         )
     figures = write_figures(rows, folder / "figures")
     recipe = folder / "recipe.toml"
+    shown = study_tables(rows, folder)
     page = render_page(
         rows,
+        shown,
         {path.stem: path.read_text("utf-8") for path in figures if path.suffix == ".svg"},
         name=folder.resolve().name,
         recipe=recipe.read_text("utf-8") if recipe.is_file() else None,
     )
     texts = {
         "report.html": page,
-        "table.md": to_markdown(tables(rows)),
+        "table.md": to_markdown(shown),
         "table.csv": to_csv(rows),
     }
     return [*(_write(folder / name, text) for name, text in texts.items()), *figures]
 
 
+def study_tables(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Table]:
+    """The tables of a study, and those beside the paper that its recipe repeats."""
+    recipe = folder / "recipe.toml"
+    name = tomllib.loads(recipe.read_text("utf-8")).get("name", "") if recipe.is_file() else ""
+    paper = paper_of(name)
+    return tables(rows) + ([] if paper is None else beside(rows, paper))
+
+
 def render_page(
     rows: Sequence[Mapping[str, Any]],
+    shown: Sequence[Table],
     figures: Mapping[str, str],
     *,
     name: str,
@@ -80,6 +93,7 @@ def render_page(
 
     Args:
         rows: Result rows.
+        shown: Tables, as `study_tables` gives them.
         figures: SVG by name, as `write_figures` draws them. They are put in as they are; all
             other text is escaped.
         name: Title of the page.
@@ -102,7 +116,7 @@ def render_page(
             (figure, _CAPTIONS.get(figure, ""), _inline(svg, figure))
             for figure, svg in figures.items()
         ],
-        tables=tables(rows),
+        tables=shown,
         notes=NOTES,
         recipe=recipe,
     )

@@ -6,6 +6,7 @@ import pytest
 
 from jgc.report import page
 from jgc.report.page import render_page, write_report
+from jgc.report.table import tables
 from jgc.study.store import Store
 from tests.report.cases import METHODS, RUNS, study
 
@@ -57,7 +58,7 @@ def test_everything_but_the_figures_is_escaped():
     evil = "<script>alert(1)</script>"
     rows = study(RUNS[:1], METHODS[:1], 1)
     rows[0] |= {"dataset": evil, "device": evil, "method": evil}
-    html = render_page(rows, {}, name=evil, recipe=evil)
+    html = render_page(rows, tables(rows), {}, name=evil, recipe=evil)
     assert "<script" not in html and html.count("&lt;script&gt;") >= 5
 
 
