@@ -29,7 +29,7 @@ class NNConv(nn.Module):
     edge_hidden: int = 16
 
     @nn.compact
-    def __call__(self, x: Array | SparseRows, edges: Array, layout: Layout) -> Array:
+    def __call__(self, x: Array | SparseRows, layout: Layout, edges: Array) -> Array:
         """Maps `[n_node, d]` to `[n_node, features]`; `edges` in layout order, `[n_edge, d_e]`."""
         units = jnp.maximum(Linear(self.edge_hidden, name="edge")(edges), 0)
         coefficients = jnp.concatenate([units, jnp.ones_like(units[:, :1])], 1)
@@ -85,7 +85,7 @@ class MPNN(nn.Module):
             if i > 1:
                 x = Dropout(self.dropout, name=f"dropout{i}")(x, train)
             width = self.out if last else self.hidden
-            x = NNConv(width, self.edge_hidden, name=f"conv{i}")(x, edges, layout)
+            x = NNConv(width, self.edge_hidden, name=f"conv{i}")(x, layout, edges)
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)

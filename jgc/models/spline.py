@@ -31,7 +31,7 @@ class SplineConv(nn.Module):
     kernel_size: int = 2
 
     @nn.compact
-    def __call__(self, x: Array | SparseRows, pseudo: Array, layout: Layout) -> Array:
+    def __call__(self, x: Array | SparseRows, layout: Layout, pseudo: Array) -> Array:
         """Maps `[n_node, d]` to `[n_node, features]`; `pseudo` in layout order, `[n_edge, dim]`."""
         basis = spline_basis(pseudo, self.kernel_size)
         y = edge_kernel_sum(x, basis, self.features, layout, "mean")
@@ -85,7 +85,7 @@ class SplineCNN(nn.Module):
             if i > 1:
                 x = Dropout(self.dropout, name=f"dropout{i}")(x, train)
             conv = SplineConv(self.out if last else self.hidden, self.kernel_size, name=f"conv{i}")
-            x = conv(x, pseudo, layout)
+            x = conv(x, layout, pseudo)
             if not last:
                 x = Site(name=f"update{i}")(nn.elu(x), layout.node_mask)
         return Site(name="output")(x, layout.node_mask)
