@@ -297,6 +297,7 @@ def _init(architecture, task: Problem, method: Method, optimiser, lane: Lane, da
     graph, layout, _ = task.batch(task.select(data, lane.split), 0, 0, keys.train)
     variables = dict(architecture.init(keys.init, graph, layout))
     params = variables.pop("params")
+    variables.pop("losses", None)  # Sown anew in every step, no part of the model.
     prune = quant = None
     if method.pruner is not None:
         prune = method.pruner(lane.sparsity, keys.prune).init(params)
