@@ -127,8 +127,8 @@ def spline_basis(pseudo: Array, kernel_size: int) -> Array:
         ValueError: if `kernel_size` is below 2.
 
     Example:
-        >>> spline_basis(jnp.array([[0.25]]), 2).tolist(), spline_basis(jnp.array([[0.25]]), 3).tolist()
-        ([[0.75, 0.25]], [[0.5, 0.5, 0.0]])
+        >>> [spline_basis(jnp.array([[0.25]]), k).tolist() for k in (2, 3)]
+        [[[0.75, 0.25]], [[0.5, 0.5, 0.0]]]
     """
     if kernel_size < 2:
         raise ValueError(f"`kernel_size` must be >= 2, got {kernel_size}.")

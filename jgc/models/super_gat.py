@@ -1,6 +1,5 @@
 """SuperGAT: attention that is also taught which edges exist (Kim and Oh, ICLR 2021)."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np

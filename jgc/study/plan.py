@@ -28,7 +28,7 @@ DEFAULTS: dict[tuple[str, str], Settings] = {
     ("graph", ""): Settings(
         hidden=64, epochs=100, learning_rate=0.01, weight_decay=0.0, batch_size=32, readout="sum"
     ),
-    # ProtGNN's Configures.py; its head has no dropout where there is one map.
+    # ProtGNN's Configures.py. Differs: its code leaves the dropout out before a head of one map.
     ("graph", "gnnnet"): Settings(
         hidden=128, learning_rate=0.005, batch_size=24, readout="max", head_layers=1
     ),

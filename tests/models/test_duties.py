@@ -62,7 +62,9 @@ def test_padding_changes_no_real_number_nor_any_statistic(key, train):
     close((result[:5], stats), (run(key, graph(), train)))
 
 
-@pytest.mark.parametrize("key", [k for k in TABLE if "a2q" in k or getattr(TABLE[k], "batch_norm", False)])
+@pytest.mark.parametrize(
+    "key", [k for k in TABLE if "a2q" in k or getattr(TABLE[k], "batch_norm", False)]
+)
 def test_statistics_move_in_training_only(key):
     before = weights(key)["batch_stats"]
     jax.tree.map(np.testing.assert_array_equal, run(key, graph())[1], {"batch_stats": before})

@@ -7,11 +7,11 @@ import pytest
 
 from jgc.graph import batch, layout, pad
 from jgc.models import (
+    A2QGIN,
     GCN,
     GIN,
     MODELS,
     MPNN,
-    A2QGIN,
     GNNNet,
     GraphModel,
     SplineCNN,

@@ -9,11 +9,11 @@ import pytest
 
 from jgc.graph import batch, from_edges, layout
 from jgc.models import (
+    A2QGIN,
     GAT,
     GCN,
     GIN,
     MPNN,
-    A2QGIN,
     GATConv,
     GCNConv,
     GINConv,

@@ -1,6 +1,6 @@
 import pytest
 
-from jgc.models import GCN, MODELS, A2QGIN, GNNNet, GraphModel, SuperGAT
+from jgc.models import A2QGIN, GCN, MODELS, GNNNet, GraphModel, SuperGAT
 from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Settings

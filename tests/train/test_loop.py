@@ -291,7 +291,7 @@ def test_without_a_number_nothing_is_chosen():
 
 
 class Supervised(nn.Module):
-    """One weight for the task, one that only a loss of the model's own moves, to 3 and back to 0."""
+    """One weight for the task; one that only losses of the model's own pull, to 3 and to 0."""
 
     @nn.compact
     def __call__(self, graph, layout, *, train: bool = False):
