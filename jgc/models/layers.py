@@ -103,6 +103,8 @@ class BatchNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, d)
         bias = self.param("bias", nn.initializers.zeros, d)
         mean, var = running_mean.value[None], running_var.value[None]
+        # The loops that pad a batch multiply a value from layer to layer; inf * 0 would be no 0.
+        x = jnp.where(mask[:, None], x, 0)
         if train:
             n = jnp.maximum(mask.sum(), 1)
             share = (mask / n)[None].astype(x.dtype)
