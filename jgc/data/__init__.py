@@ -4,6 +4,7 @@ Files are looked for in the folder given, in `JGC_DATA_DIR`, in the user's cache
 with a SHA-256 last. Importing this room needs neither the network nor rdkit.
 """
 
+from jgc.data.atom_codes import coded_graph as coded_graph
 from jgc.data.block_model import sbm as sbm
 from jgc.data.dataset import DataError as DataError
 from jgc.data.dataset import Dataset as Dataset
@@ -19,6 +20,7 @@ from jgc.data.molecule import molecule_graph as molecule_graph
 from jgc.data.motifs import motif as motif
 from jgc.data.scaffold import scaffold_split as scaffold_split
 from jgc.data.splits import class_split as class_split
+from jgc.data.splits import last_split as last_split
 from jgc.data.splits import random_split as random_split
 from jgc.data.splits import stratified_folds as stratified_folds
 from jgc.data.table import SPECS as SPECS

@@ -8,7 +8,12 @@ from jgc.graph import GraphsTuple
 
 
 def link_split(
-    pairs: np.ndarray, *, n_node: int, seed: int, fractions: tuple[float, float] = (0.05, 0.1)
+    pairs: np.ndarray,
+    *,
+    n_node: int,
+    seed: int,
+    fractions: tuple[float, float] = (0.05, 0.1),
+    name: str = "link",
 ) -> LinkSplit:
     """Holds out undirected edges for validation and test, with as many non-edges each.
 
@@ -21,9 +26,10 @@ def link_split(
         n_node: Number of nodes.
         seed: Seed of the generator.
         fractions: Held out for validation and test, each rounded down to whole edges.
+        name: Begins the name of the split.
 
     Returns:
-        The `LinkSplit` "link-SEED".
+        The `LinkSplit` "NAME-SEED".
 
     Raises:
         DataError: if a part would be empty, or the graph is too dense for the negatives.
@@ -43,7 +49,7 @@ def link_split(
     order = rng.permutation(len(pairs))
     val, test, train = (pairs[np.sort(part)] for part in np.split(order, [n_val, n_val + n_test]))
     negatives = sample_negatives(rng, pairs, n_node=n_node, count=n_val + n_test)
-    return LinkSplit(train, val, test, negatives[:n_val], negatives[n_val:], f"link-{seed}")
+    return LinkSplit(train, val, test, negatives[:n_val], negatives[n_val:], f"{name}-{seed}")
 
 
 def sample_negatives(

@@ -14,7 +14,7 @@ from jgc.data.npz import read_npz
 from jgc.data.planetoid import read_planetoid
 from jgc.data.scaffold import scaffold_split
 from jgc.data.source import Files, find_files
-from jgc.data.splits import class_split, random_split, stratified_folds
+from jgc.data.splits import class_split, last_split, random_split, stratified_folds
 from jgc.data.table import SPECS, Spec, tudataset
 from jgc.data.table import npz as npz_spec
 from jgc.data.tu import read_tu
@@ -27,6 +27,8 @@ _READERS = {
     "moleculenet": read_moleculenet,
 }
 _EMBEDDED = {"sbm": sbm, "motif": motif}
+# Validation and test edges; the rest trains.
+_LINK_FRACTIONS = {"link": (0.05, 0.1), "link-80": (0.05, 0.15)}
 
 
 def names() -> list[str]:
@@ -82,10 +84,11 @@ def load(
     Args:
         name: One of `names()`, in any case, or one of the forms that it describes.
         task: "link" makes a link prediction task of a node set; by default the set's own task.
-        split: Node sets: "public", "random" (20 a class, 500, the rest; by `seed`), "geom-gcn"
-            (the ten published splits). Graph sets: "kfold" (stratified, with an inner hold-out),
-            "random" (80/10/10), "scaffold" (molecules). Link tasks: "link" (85/5/10). `None`: the
-            set's default.
+        split: Node sets: "public", "random" (20 a class, 500, the rest; by `seed`), "last"
+            (test the last 500, validate on the 500 before, train on all others), "geom-gcn" (the
+            ten published splits). Graph sets: "kfold" (stratified, with an inner hold-out),
+            "random" (80/10/10), "scaffold" (molecules). Link tasks: "link" (85/5/10), "link-80"
+            (80/5/15). `None`: the set's default.
         seed: Seed of the first split; the next ones count on. It changes no graph.
         n_splits: How many; for "kfold" the number of folds. By default 10 for "kfold" and
             "geom-gcn", else 1.
@@ -143,7 +146,7 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
         raise DataError(f"`split` is {split!r}; for {spec.name!r} ({task}) it may be {allowed}.")
     if n_splits is not None and n_splits < 1:
         raise DataError(f"`n_splits` must be at least 1, got {n_splits}.")
-    if split in ("public", "scaffold") and (n_splits or 1) > 1:
+    if split in ("public", "last", "scaffold") and (n_splits or 1) > 1:
         raise DataError(f"`n_splits` is {n_splits}, but there is one {split!r} split only.")
     if split == "geom-gcn" and (n_splits or 10) > 10:
         raise DataError(f"`n_splits` is {n_splits}, but there are ten 'geom-gcn' splits.")
@@ -152,6 +155,8 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
     match split:
         case "public":
             return (parsed.public,)
+        case "last":
+            return (last_split(labels),)
         case "scaffold":
             return (scaffold_split(parsed.smiles),)
         case "kfold":
@@ -159,9 +164,10 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
         case "geom-gcn":
             files = find_files(f"{spec.name} splits", split_source(spec.name), folder=folder)
             return geom_gcn_splits(files, labels, split_source(spec.name).files[: n_splits or 10])
-        case "link":
+        case "link" | "link-80":
             graph, n_node = parsed.graphs[0], int(parsed.graphs[0].n_node[0])
-            return tuple(link_split(graph_pairs(graph), n_node=n_node, seed=s) for s in seeds)
+            part = {"n_node": n_node, "fractions": _LINK_FRACTIONS[split], "name": split}
+            return tuple(link_split(graph_pairs(graph), seed=s, **part) for s in seeds)
     if task == "node":
         return tuple(class_split(labels, seed=s) for s in seeds)
     return tuple(random_split(len(parsed.graphs), seed=s) for s in seeds)
@@ -169,10 +175,10 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
 
 def _allowed(spec: Spec, task: str, parsed: Parsed) -> list[str]:
     if task == "link":
-        return ["link"]
+        return list(_LINK_FRACTIONS)
     if task == "node":
         public = ["public"] if parsed.public else []
         has_files = spec.name in ("cora", "citeseer", "pubmed", "chameleon")
-        return public + ["random"] + (["geom-gcn"] if has_files else [])
+        return public + ["random", "last"] + (["geom-gcn"] if has_files else [])
     scaffold = ["scaffold"] if parsed.smiles else []
     return scaffold + ["random"] + (["kfold"] if spec.kind == "class" else [])

@@ -6,13 +6,22 @@ from collections import defaultdict
 
 import numpy as np
 
+from jgc.data.atom_codes import coded_graph
 from jgc.data.dataset import DataError, Parsed
 from jgc.data.molecule import chemistry, molecule_graph, parse_smiles
 from jgc.data.source import Files
 
+_GRAPHS = {"one-hot": molecule_graph, "codes": coded_graph}
+
 
 def read_moleculenet(
-    files: Files, file: str, *, smiles: str, targets: tuple[str, ...], kind: str
+    files: Files,
+    file: str,
+    *,
+    smiles: str,
+    targets: tuple[str, ...],
+    kind: str,
+    features: str = "one-hot",
 ) -> Parsed:
     """Reads molecules and their targets.
 
@@ -26,14 +35,17 @@ def read_moleculenet(
         file: Its name, for example "BBBP.csv".
         smiles: Name of the SMILES column.
         targets: Names of the target columns; empty: all columns but `smiles`.
-        kind: "binary" (targets must be 0, 1 or empty) or "value".
+        kind: "binary" (targets must be 0, 1 or empty), "class" (one target, 0 or 1) or "value".
+        features: "one-hot" (`molecule_graph`) or "codes" (`coded_graph`).
 
     Returns:
-        Graphs in the order of the rows, labels float32 `[n_graph, n_target]`, canonical SMILES.
+        Graphs in the order of the rows, labels float32 `[n_graph, n_target]` (kind "class": int64
+        `[n_graph]`), canonical SMILES.
 
     Raises:
         DataError: for a missing column, a row with too few cells, a target that is no number (or
-            no 0/1), each with its row; if no row parses; if rdkit is not installed.
+            no 0/1, or empty in kind "class"), each with its row; if no row parses; if rdkit is not
+            installed.
 
     References:
         Wu et al., 2018, Table 1. https://arxiv.org/abs/1703.00564
@@ -52,7 +64,9 @@ def read_moleculenet(
     kept, values, notes = _merge(same, labels)
     if failed:
         notes = (f"{len(failed)} rows do not parse and were dropped: rows {failed}.", *notes)
-    graphs = [molecule_graph(molecules[same[s][0]]) for s in kept]
+    graphs = [_GRAPHS[features](molecules[same[s][0]]) for s in kept]
+    if kind == "class":
+        return Parsed(graphs, values[:, 0].astype(np.int64), 2, notes, smiles=kept)
     return Parsed(graphs, values, len(targets), notes, smiles=kept)
 
 
@@ -82,7 +96,9 @@ def _targets(row: dict, targets, file: str, number: int, kind: str) -> list[floa
             raise DataError(f"{file}: row {number}, {column!r} is {cell!r}, no number.") from error
         if cell and not np.isfinite(value):
             raise DataError(f"{file}: row {number}, {column!r} is {cell!r}; it must be finite.")
-        if kind == "binary" and cell and value not in (0, 1):
+        if kind == "class" and not cell:
+            raise DataError(f"{file}: row {number}, {column!r} is empty; every row needs a class.")
+        if kind != "value" and cell and value not in (0, 1):
             raise DataError(f"{file}: row {number}, {column!r} is {cell!r}; labels are 0 or 1.")
         values.append(value)
     return values

@@ -73,12 +73,14 @@ def moleculenet(
     kind: str = "binary",
     split: str = "random",
     packed: bool = False,
+    features: str = "one-hot",
 ) -> Spec:
     """A row of the MoleculeNet format; `packed`: the public file is gzipped."""
     url = "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/{file}"
     source = Source("moleculenet", (file,), urls=(url + ".gz" if packed else url,))
     options = {"file": file, "smiles": smiles, "targets": targets, "kind": kind}
-    metric = "mae" if kind == "value" else "roc_auc"
+    options["features"] = features
+    metric = {"value": "mae", "binary": "roc_auc", "class": "accuracy"}[kind]
     return Spec(name, "moleculenet", "graph", split, about, source, options, kind, metric)
 
 
@@ -125,6 +127,14 @@ _ROWS = (
     tudataset("REDDIT-MULTI-5K", "kind of 4999 discussions, 5 kinds", "constant"),
     tudataset("COLLAB", "field of 5000 groups of authors", "degree"),
     moleculenet("bbbp", "BBBP.csv", "crosses the blood-brain barrier", ("p_np",), split="scaffold"),
+    moleculenet(
+        "bbbp-pyg",
+        "BBBP.csv",
+        "bbbp as PyG has it: 9 and 3 whole numbers, 2 classes",
+        ("p_np",),
+        kind="class",
+        features="codes",
+    ),
     moleculenet("bace", "bace.csv", "inhibits BACE-1", ("Class",), smiles="mol", split="scaffold"),
     moleculenet("hiv", "HIV.csv", "inhibits HIV replication", ("HIV_active",), split="scaffold"),
     moleculenet("tox21", "tox21.csv", "12 assays of toxicity", _TOX21, packed=True),

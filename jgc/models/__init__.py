@@ -12,21 +12,36 @@ from jgc.models.gat import GAT as GAT
 from jgc.models.gat import GATConv as GATConv
 from jgc.models.gcn import GCN as GCN
 from jgc.models.gcn import GCNConv as GCNConv
+from jgc.models.gcn import GNNNet as GNNNet
 from jgc.models.gin import GIN as GIN
 from jgc.models.gin import GINConv as GINConv
+from jgc.models.gin_a2q import A2QGIN as A2QGIN
+from jgc.models.graph_conv import GraphConv as GraphConv
 from jgc.models.heads import GraphModel as GraphModel
 from jgc.models.heads import for_task as for_task
 from jgc.models.heads import link_scores as link_scores
 from jgc.models.layers import Site as Site
 from jgc.models.mlp import MLP as MLP
+from jgc.models.mpnn import MPNN as MPNN
+from jgc.models.mpnn import NNConv as NNConv
 from jgc.models.sage import GraphSAGE as GraphSAGE
 from jgc.models.sage import SAGEConv as SAGEConv
+from jgc.models.spline import SplineCNN as SplineCNN
+from jgc.models.spline import SplineConv as SplineConv
+from jgc.models.super_gat import SuperGAT as SuperGAT
+from jgc.models.super_gat import SuperGATConv as SuperGATConv
 
 MODELS: dict[str, type[nn.Module]] = {
     "gcn": GCN,
+    "gnnnet": GNNNet,
     "gat": GAT,
+    "supergat": SuperGAT,
     "gin": GIN,
+    "gin-a2q": A2QGIN,
     "sage": GraphSAGE,
+    "graphconv": GraphConv,
+    "splinecnn": SplineCNN,
+    "mpnn": MPNN,
     "mlp": MLP,
 }
 

@@ -60,18 +60,22 @@ class GATConv(nn.Module):
         y = y.reshape(y.shape[0], -1) if self.concat else y.mean(1)
         return y + self.param("bias", nn.initializers.zeros, y.shape[-1:])[None]
 
-    def _attention(self, h: Array, layout: Layout, train: bool) -> tuple[Array, Array]:
-        """Weights of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""
+    def _scores(self, h: Array, layout: Layout) -> tuple[Array, Array]:
+        """Scores of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""
         shape = (1, self.heads, self.features)
         source, target = (
             (h * self.param(name, nn.initializers.glorot_uniform(), shape)).sum(-1)
             for name in ("att_source", "att_target")
         )
         edges = layout.edges
-        scores = nn.leaky_relu(at_cols(edges, source) + at_rows(edges, target), self.slope)
+        return at_cols(edges, source) + at_rows(edges, target), source + target
+
+    def _attention(self, h: Array, layout: Layout, train: bool) -> tuple[Array, Array]:
+        """Weights of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""
+        scores, own = (nn.leaky_relu(s, self.slope) for s in self._scores(h, layout))
+        edges = layout.edges
         # A stored self loop is left out here: `own` counts it for every node alike.
         scores = jnp.where((edges.rows == edges.cols)[:, None], -jnp.inf, scores)
-        own = nn.leaky_relu(source + target, self.slope)
         both = jnp.concatenate(edge_softmax_with_self(scores, own, layout))
         mask = jnp.concatenate([layout.edge_mask, layout.node_mask])
         both = Dropout(self.dropout, name="dropout")(Site(name="attention")(both, mask), train)
@@ -114,8 +118,11 @@ class GAT(nn.Module):
         x = at_input(graph.nodes, layout.node_mask)
         for i in range(1, self.layers):
             x = Dropout(self.dropout, name=f"dropout{i}")(x, train)
-            conv = GATConv(self.hidden, self.heads, True, self.dropout, name=f"conv{i}")
+            conv = self._conv(self.hidden, self.heads, True, f"conv{i}")
             x = Site(name=f"update{i}")(nn.elu(conv(x, layout, train)), layout.node_mask)
         x = Dropout(self.dropout, name=f"dropout{self.layers}")(x, train)
-        conv = GATConv(self.out, self.out_heads, False, self.dropout, name=f"conv{self.layers}")
+        conv = self._conv(self.out, self.out_heads, False, f"conv{self.layers}")
         return Site(name="output")(conv(x, layout, train), layout.node_mask)
+
+    def _conv(self, features: int, heads: int, concat: bool, name: str) -> GATConv:
+        return GATConv(features, heads, concat, self.dropout, name=name)

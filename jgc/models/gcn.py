@@ -92,3 +92,19 @@ class GCN(nn.Module):
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)
                 x = Site(name=f"update{i}")(jnp.maximum(x, 0), layout.node_mask)
         return Site(name="output")(x, layout.node_mask)
+
+
+class GNNNet(GCN):
+    """The GCN of SubgraphX and ProtGNN: three layers of 128 and no dropout between them.
+
+    Their whole network is `GraphModel(GNNNet(), out, "max", head_layers=1)`: the maximum of the
+    nodes, ReLU and one linear map (taking the maximum before ReLU changes no number).
+
+    References:
+        Yuan et al., ICML 2021 (arXiv 2102.05152); Zhang et al., AAAI 2022 (arXiv 2112.00911), code.
+    """
+
+    hidden: int = 128
+    out: int = 128
+    layers: int = 3
+    dropout: float = 0.0

@@ -18,6 +18,7 @@ class GINConv(nn.Module):
     Attributes:
         features: Width of the result.
         batch_norm: Normalise inside the MLP.
+        norm_last: Normalise at the end of the MLP, see `jgc.models.layers.MLP2`.
 
     Example:
         >>> import jax
@@ -34,11 +35,12 @@ class GINConv(nn.Module):
 
     features: int
     batch_norm: bool = True
+    norm_last: bool = False
 
     @nn.compact
     def __call__(self, x: Array | SparseRows, layout: Layout, train: bool) -> Array:
         """Maps node values `[n_node, d]` to `[n_node, features]`."""
-        mlp = MLP2(self.features, self.features, self.batch_norm, name="mlp")
+        mlp = MLP2(self.features, self.features, self.batch_norm, self.norm_last, name="mlp")
         eps = self.param("eps", nn.initializers.zeros, ())
         h = Site(name="message")(mlp.before(x), layout.node_mask)
         h = (1 + eps) * h + aggregate(h, layout)

@@ -12,13 +12,17 @@ TASKS = ("node", "link", "graph")
 
 
 class GraphModel(nn.Module):
-    """An encoder, a readout over each graph's real nodes, and a two-layer head.
+    """An encoder, a readout over each graph's real nodes, and a head of one or two linear maps.
 
     Attributes:
         encoder: Any node model of this room.
         out: Width of the result (classes or targets).
         readout: `"sum"`, `"mean"` or `"max"`.
-        dropout: Rate inside the head.
+        dropout: Rate before the last map.
+        head_layers: 2: linear, ReLU, linear; 1: ReLU, linear.
+
+    Raises:
+        ValueError: if `head_layers` is neither 1 nor 2.
 
     Example:
         >>> import jax
@@ -34,6 +38,7 @@ class GraphModel(nn.Module):
     out: int = 2
     readout: str = "sum"
     dropout: float = 0.5
+    head_layers: int = 2
 
     @nn.compact
     def __call__(
@@ -43,9 +48,15 @@ class GraphModel(nn.Module):
         layout = layout_of(graph) if layout is None else layout
         h = self.encoder(graph, layout, train=train)
         g = Site(name="readout")(pool(h, layout, self.readout), layout.graph_mask)
-        g = jnp.maximum(Linear(h.shape[-1], name="head1")(g), 0)
-        g = Dropout(self.dropout, name="dropout")(Site(name="update")(g, layout.graph_mask), train)
-        return Site(name="output")(Linear(self.out, name="head2")(g), layout.graph_mask)
+        if self.head_layers not in (1, 2):
+            raise ValueError(f"`head_layers` must be 1 or 2, got {self.head_layers}.")
+        if self.head_layers == 2:
+            g = Linear(h.shape[-1], name="head1")(g)
+        g = Site(name="update")(jnp.maximum(g, 0), layout.graph_mask)
+        g = Linear(self.out, name=f"head{self.head_layers}")(
+            Dropout(self.dropout, name="dropout")(g, train)
+        )
+        return Site(name="output")(g, layout.graph_mask)
 
 
 def link_scores(values: Array, pairs: Array) -> Array:

@@ -103,6 +103,8 @@ class BatchNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, d)
         bias = self.param("bias", nn.initializers.zeros, d)
         mean, var = running_mean.value[None], running_var.value[None]
+        # The loops that pad a batch multiply a value from layer to layer; inf * 0 would be no 0.
+        x = jnp.where(mask[:, None], x, 0)
         if train:
             n = jnp.maximum(mask.sum(), 1)
             share = (mask / n)[None].astype(x.dtype)
@@ -122,11 +124,13 @@ class MLP2(nn.Module):
         hidden: Width between the two.
         features: Width of the result.
         batch_norm: Normalise between.
+        norm_last: Normalise at the end instead, after one more ReLU.
     """
 
     hidden: int
     features: int
     batch_norm: bool = True
+    norm_last: bool = False
 
     def setup(self):
         """Builds the two maps; `first` has its bias apart, so that it can precede a sum."""
@@ -142,5 +146,8 @@ class MLP2(nn.Module):
     def __call__(self, summed: Array, mask: Array, train: bool) -> Array:
         """All that follows the first map, `[n, hidden] -> [n, features]`."""
         h = summed + self.first_bias[None]
-        h = h if self.norm is None else self.norm(h, mask, train)
-        return self.second(jnp.maximum(h, 0))
+        if self.norm is None:
+            return self.second(jnp.maximum(h, 0))
+        if self.norm_last:
+            return self.norm(jnp.maximum(self.second(jnp.maximum(h, 0)), 0), mask, train)
+        return self.second(jnp.maximum(self.norm(h, mask, train), 0))

@@ -53,6 +53,7 @@ class GraphSAGE(nn.Module):
         layers: Number of convolutions, >= 1.
         dropout: Rate before every convolution.
         batch_norm: Normalise after every convolution but the last.
+        reduce: As in `SAGEConv`.
 
     Example:
         >>> import jax
@@ -68,6 +69,7 @@ class GraphSAGE(nn.Module):
     layers: int = 2
     dropout: float = 0.5
     batch_norm: bool = False
+    reduce: str = "mean"
 
     @nn.compact
     def __call__(
@@ -79,7 +81,8 @@ class GraphSAGE(nn.Module):
         for i in range(1, self.layers + 1):
             last = i == self.layers
             x = Dropout(self.dropout, name=f"dropout{i}")(x, train)
-            x = SAGEConv(self.out if last else self.hidden, name=f"conv{i}")(x, layout)
+            width = self.out if last else self.hidden
+            x = SAGEConv(width, self.reduce, name=f"conv{i}")(x, layout)
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)

@@ -218,7 +218,12 @@ def _whole(dataset: Dataset) -> GraphsTuple:
         nodes = jax.ShapeDtypeStruct((n_node, nodes.shape[1]), np.float32)
     ends = jax.ShapeDtypeStruct((n_edge,), np.int32)
     counts = jax.ShapeDtypeStruct((len(graphs),), np.int32)
-    return GraphsTuple(nodes, None, ends, ends, None, counts, counts)
+    return GraphsTuple(nodes, _edge_shapes(graphs, n_edge), ends, ends, None, counts, counts)
+
+
+def _edge_shapes(graphs: list[GraphsTuple], n_edge: int) -> jax.ShapeDtypeStruct | None:
+    edges: Any = graphs[0].edges
+    return edges if edges is None else jax.ShapeDtypeStruct((n_edge, *edges.shape[1:]), np.float32)
 
 
 def _lane(job: Job, level: Level, seed: int) -> Lane:

@@ -31,6 +31,7 @@ class Settings(Table):
     input_dropout: Rate = None
     head_dropout: Rate = None
     batch_norm: Switch = None
+    head_layers: Annotated[StrictInt | None, Field(ge=1, le=2, description="1 or 2")] = None
     readout: Annotated[
         Literal["sum", "mean", "max"] | None, Field(description='"sum", "mean" or "max"')
     ] = None

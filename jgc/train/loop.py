@@ -233,9 +233,9 @@ class _Stage(NamedTuple):
 
         def loss_of(params):
             model = state.model._replace(params=params)
-            out, model = self._forward(model, quantizer, graph, layout, key)
+            out, model, own = self._forward(model, quantizer, graph, layout, key)
             cost = 0.0 if quantizer is None else quantizer.cost(model.quant)
-            return self.task.loss(out, target) + cost, model
+            return self.task.loss(out, target) + own + cost, model
 
         def descend(state):
             params, masks = state.model.params, state.model.masks
@@ -270,8 +270,11 @@ class _Stage(NamedTuple):
             test=state.test.at[epoch].set(test),
         )
 
-    def _forward(self, model: Model, quantizer, graph, layout, key=None) -> tuple[Array, Model]:
-        """Answers, and the model with its statistics brought up to date; trains with a `key`."""
+    def _forward(self, model: Model, quantizer, graph, layout, key=None):
+        """Answers, the model with its statistics brought up to date, and losses of its own.
+
+        Trains with a `key`. A model's own losses are what its layers sow into "losses".
+        """
         train = key is not None
         out, quant, *updates = apply(
             self.architecture,
@@ -283,10 +286,12 @@ class _Stage(NamedTuple):
             layout=layout,
             train=train,
             rngs={"dropout": key} if train else None,
-            mutable=tuple(model.stats) if train else (),
+            mutable=(*model.stats, "losses") if train else (),
         )
+        stats = dict(updates[0]) if train else model.stats
+        own = sum(jax.tree.leaves(stats.pop("losses", ()))) if train else 0.0
         quant = model.quant if quantizer is None else quant
-        return out, model._replace(quant=quant, stats=updates[0] if updates else model.stats)
+        return out, model._replace(quant=quant, stats=stats), own
 
     def _quantizer(self, lane: Lane):
         build = self.method.quantizer
@@ -311,6 +316,7 @@ def _init(
     graph, layout, _ = task.batch(data, 0, 0, keys.train)
     variables = dict(architecture.init(keys.init, graph, layout))
     params = variables.pop("params")
+    variables.pop("losses", None)  # Sown anew in every step, no part of the model.
     prune = quant = None
     if method.pruner is not None:
         prune = method.pruner(lane.sparsity, keys.prune).init(params)

@@ -103,6 +103,7 @@ BAD = [
     ("bbbp", "moleculenet/BBBP.csv", BBBP + "99,z\r\n", "row 16 has too few cells"),
     ("bbbp", "moleculenet/BBBP.csv", BBBP.splitlines()[0] + "\n", "no row below the header"),
     ("bbbp", "moleculenet/BBBP.csv", "num,name,p_np,smiles\n1,a,1,C(\n", "none of the 1 SMILES"),
+    ("bbbp-pyg", "moleculenet/BBBP.csv", BBBP, "row 7, 'p_np' is empty; every row needs a class"),
     ("bbbp", "moleculenet/BBBP.csv", b"\xff\xfe\x00", "BBBP.csv: not a text file"),
 ]  # fmt: skip
 
@@ -111,7 +112,7 @@ BAD = [
     ("name", "file", "data", "match"), BAD, ids=lambda x: x if isinstance(x, str) else "data"
 )
 def test_bad_file(name, file, data, match, tmp_path):
-    if name == "bbbp":
+    if name.startswith("bbbp"):
         pytest.importorskip("rdkit", reason="molecules are read with rdkit")
     cases.WRITERS[name](tmp_path)
     for path in (tmp_path / file, tmp_path / f"{file}.gz"):
@@ -158,10 +159,12 @@ def test_a_pickle_runs_nothing(tmp_path):
         ({"name": "motif", "task": "link"}, "`task` is 'link'; 'motif' is a data set for 'graph'"),
         ({"name": "sbm", "task": "edge"}, "`task` is 'edge'"),
         ({"name": "motif-link"}, "Unknown data set 'motif-link'"),
-        ({"name": "sbm", "split": "kfold"}, r"`split` is 'kfold'.*\['public', 'random'\]"),
+        ({"name": "sbm", "split": "kfold"}, r"`split` is 'kfold'.*\['public', 'random', 'last'\]"),
         ({"name": "motif", "split": "scaffold"}, r"may be \['random', 'kfold'\]"),
         ({"name": "sbm", "n_splits": 0}, "`n_splits` must be at least 1, got 0"),
         ({"name": "sbm", "n_splits": 3}, "one 'public' split only"),
+        ({"name": "sbm", "split": "last", "n_splits": 2}, "one 'last' split only"),
+        ({"name": "sbm-link", "split": "last"}, r"may be \['link', 'link-80'\]"),
         ({"name": "motif", "split": "kfold", "n_splits": 900}, "900 folds; allowed are 2..200"),
         ({"name": "cora", "folder": "/no/such/folder"}, "`folder` is '/no/such/folder'"),
         ({"name": "npz:/no/such.npz"}, "/no/such.npz: no such file"),

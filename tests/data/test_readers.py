@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import jgc.data
-from jgc.data import tu
+from jgc.data import coded_graph, tu
+from jgc.data.molecule import parse_smiles
 from jgc.data.source import Files, find_files
 from jgc.graph import SparseRows
 from tests.data.cases import CASES, GEOM_EDGES, TU, put, write_tu
@@ -12,7 +13,7 @@ from tests.data.cases import CASES, GEOM_EDGES, TU, put, write_tu
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request, tmp_path, monkeypatch):
-    if request.param.name == "bbbp":
+    if request.param.name.startswith("bbbp"):
         pytest.importorskip("rdkit", reason="molecules are read with rdkit")
     request.param.write(tmp_path)
     monkeypatch.setenv("JGC_DATA_DIR", str(tmp_path))
@@ -141,6 +142,37 @@ def test_moleculenet_reports_rows(tmp_path):
     assert data.labels[:3, 0].tolist()[:2] == [1, 0] and np.isnan(data.labels[2, 0])
     assert data.graphs[2].n_edge.tolist() == [0]  # methane: one atom, no bond
     assert (data.kind, data.metric) == ("binary", "roc_auc")
+
+
+def test_molecules_as_codes_and_classes(tmp_path):
+    pytest.importorskip("rdkit", reason="molecules are read with rdkit")
+    CASES[5].write(tmp_path)
+    data = jgc.data.load("bbbp-pyg", folder=tmp_path)
+    assert (data.kind, data.metric, data.n_class) == ("class", "accuracy", 2)
+    assert data.labels.dtype == np.int64 and data.labels[:3].tolist() == [1, 0, 0]
+    # Ethanol: carbons with 3 and 2 hydrogens, oxygen with 1; four, four and two bonds, all sp3.
+    assert data.graphs[0].nodes.tolist() == [
+        [6, 0, 4, 5, 3, 0, 4, 0, 0], [6, 0, 4, 5, 2, 0, 4, 0, 0], [8, 0, 2, 5, 1, 0, 4, 0, 0],
+    ]  # fmt: skip
+    # Benzene: bonds of type 12, conjugated.
+    assert data.graphs[1].edges.tolist() == [[12, 0, 1]] * 12
+    assert data.graphs[1].nodes.tolist() == [[6, 0, 3, 5, 1, 0, 3, 1, 1]] * 6
+
+
+SMILES = ["C[C@H](N)C(=O)O", "F/C=C/F", "[O-][N+](=O)c1ccccc1", "FS(F)(F)(F)(F)F", "[CH3]", "C#N"]
+
+
+@pytest.mark.parametrize("smiles", SMILES)
+def test_codes_are_those_of_pyg(smiles):
+    pytest.importorskip("rdkit", reason="molecules are read with rdkit")
+    utils = pytest.importorskip("torch_geometric.utils", reason="PyG as oracle")
+    ours, theirs = coded_graph(parse_smiles(smiles)), utils.from_smiles(smiles)
+    np.testing.assert_array_equal(ours.nodes, theirs.x)
+    order = np.lexsort([ours.receivers, ours.senders])  # PyG sorts edges
+    np.testing.assert_array_equal(
+        np.stack([ours.senders, ours.receivers])[:, order], theirs.edge_index
+    )
+    np.testing.assert_array_equal(ours.edges[order], theirs.edge_attr.reshape(-1, 3))
 
 
 def test_plain_folder_without_the_layout(tmp_path):

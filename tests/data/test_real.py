@@ -104,6 +104,19 @@ def test_bbbp(data_dir):
     ]
 
 
+def test_splits_of_the_paper(data_dir):
+    """arXiv 2510.22058: Cora's last nodes, 80/5/15 of its edges, BBBP with nine features."""
+    cora = load("cora", split="last", folder=data_dir).splits[0]
+    assert [len(p) for p in cora[:3]] == [1708, 500, 500] and cora.test[0] == 2208
+    links = load("cora-link", split="link-80", folder=data_dir).splits[0]
+    assert [len(p) for p in links[:3]] == [4224, 263, 791]
+    pytest.importorskip("rdkit", reason="molecules are read with rdkit")
+    bbbp = load("bbbp-pyg", folder=data_dir)
+    assert len(bbbp.graphs) == 1965 and np.bincount(bbbp.labels).tolist() == [465, 1500]
+    assert bbbp.graphs[0].nodes.shape[1] == 9 and bbbp.graphs[0].edges.shape[1] == 3
+    assert [len(p) for p in bbbp.splits[0][:3]] == [1572, 196, 197]
+
+
 def test_esol_targets(data_dir):
     pytest.importorskip("rdkit", reason="molecules are read with rdkit")
     esol = load("esol", folder=data_dir)

@@ -6,6 +6,7 @@ import pytest
 from jgc.data import (
     DataError,
     class_split,
+    last_split,
     link_split,
     load,
     random_split,
@@ -57,6 +58,14 @@ def test_class_split_is_balanced_and_skips_unlabelled():
     assert labels[np.concatenate(split[:3])].min() == 0
 
 
+def test_last_nodes_are_tested_and_unlabelled_ones_skipped():
+    labels = np.where(np.isin(np.arange(100), [0, 70, 99]), -1, LABELS)
+    split = last_split(labels, n_val=20, n_test=10)
+    assert split.test.tolist() == list(range(89, 99)) and split.name == "last"
+    assert split.val.tolist() == [68, 69, *range(71, 89)]
+    assert split.train.tolist() == list(range(1, 68))
+
+
 def test_folds_test_each_item_once_and_keep_strata():
     folds = stratified_folds(LABELS, seed=0, n_folds=10)
     assert sorted(np.concatenate([f.test for f in folds]).tolist()) == list(range(100))
@@ -75,6 +84,8 @@ def test_folds_test_each_item_once_and_keep_strata():
         (lambda: random_split(5, seed=0), "would hold 4, 0 and 1"),
         (lambda: class_split(LABELS, seed=0, per_class=21), "Class 2 has 20 nodes"),
         (lambda: class_split(LABELS, seed=0, per_class=5, n_val=90), "too few for 90"),
+        (lambda: last_split(LABELS, n_val=60, n_test=40), "would hold 0, 60 and 40"),
+        (lambda: last_split(LABELS), "would hold 0, "),
         (lambda: stratified_folds(LABELS, seed=0, n_folds=21), "21 folds; allowed are 2..20"),
         (lambda: stratified_folds(LABELS, seed=0, n_folds=1), "1 folds"),
         (lambda: link_split(RING[:5], n_node=100, seed=0), "5 edges are too few"),
@@ -115,6 +126,14 @@ def test_link_parts_are_disjoint_and_training_graph_leaks_nothing():
         assert all(i < j for part in parts for i, j in part)
         graph = training_graph(data, split)
         assert {tuple(p) for p in graph_pairs(graph).tolist()} == parts[0]
+
+
+def test_link_splits_have_their_shares_and_their_names():
+    small, large = (load("sbm-link", split=word, n_splits=2) for word in ("link", "link-80"))
+    assert [s.name for s in large.splits] == ["link-80-0", "link-80-1"]
+    # 5278 edges: a twentieth is 263, three twentieths are 791.
+    assert [len(p) for p in large.splits[0][:5]] == [4224, 263, 791, 263, 791]
+    assert digest(small.splits[0].val) == digest(large.splits[0].val)
 
 
 def test_scaffold_split_order_and_ties():

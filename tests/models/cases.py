@@ -11,13 +11,32 @@ SENDERS = [0, 1, 1, 2, 2, 3, 0]
 RECEIVERS = [1, 0, 2, 1, 2, 1, 3]
 WIDTH = 5
 
+
+def wave(shape, phase):
+    """Numbers in [-1, 1] by formula, so that golden results need no stored weights."""
+    count = np.arange(np.prod(shape, dtype=int))
+    return np.sin(1.7 * count + 0.3 * phase).astype(np.float32).reshape(shape)
+
+
+# Two features an edge, in [0, 1].
+EDGES = np.abs(wave((len(SENDERS), 2), 2))
+
 SETTINGS = {
     "gcn": ("gcn", {"dropout": 0.0}),
     "gcn, batch norm": ("gcn", {"dropout": 0.0, "batch_norm": True, "layers": 3}),
     "gat": ("gat", {"dropout": 0.0, "heads": 2, "out_heads": 3}),
     "gin": ("gin", {"layers": 2}),
     "gin, bare": ("gin", {"layers": 1, "batch_norm": False}),
+    "gnnnet": ("gnnnet", {}),
+    "supergat": ("supergat", {"dropout": 0.0, "heads": 2, "out_heads": 3}),
+    "supergat, sd": ("supergat", {"dropout": 0.0, "heads": 2, "out_heads": 3, "attention": "sd"}),
+    "gin-a2q": ("gin-a2q", {"layers": 2}),
     "sage": ("sage", {"dropout": 0.0}),
+    "graphconv": ("graphconv", {"dropout": 0.0}),
+    "splinecnn": ("splinecnn", {"dropout": 0.0}),
+    "splinecnn, edges": ("splinecnn", {"dropout": 0.0, "pseudo": "edges", "kernel_size": 3}),
+    "mpnn": ("mpnn", {"edge_hidden": 3}),
+    "mpnn, bare": ("mpnn", {"edge_hidden": 3, "layers": 1, "batch_norm": False}),
     "sage, batch norm": ("sage", {"dropout": 0.0, "batch_norm": True}),
     "mlp": ("mlp", {"dropout": 0.0, "batch_norm": True}),
 }
@@ -29,21 +48,15 @@ TABLE = {
 
 def graph(nodes=None, n_node=5):
     nodes = wave((n_node, WIDTH), 0) if nodes is None else nodes
-    return from_edges(SENDERS, RECEIVERS, nodes=nodes)
+    return from_edges(SENDERS, RECEIVERS, nodes=nodes, edges=EDGES)
 
 
 def edgeless(n_node=3):
-    return from_edges([], [], nodes=wave((n_node, WIDTH), 1))
+    return from_edges([], [], nodes=wave((n_node, WIDTH), 1), edges=EDGES[:0])
 
 
 def readout(key):
     return GraphModel(TABLE[key], out=2, dropout=0.0)
-
-
-def wave(shape, phase):
-    """Numbers in [-1, 1] by formula, so that golden results need no stored weights."""
-    count = np.arange(np.prod(shape, dtype=int))
-    return np.sin(1.7 * count + 0.3 * phase).astype(np.float32).reshape(shape)
 
 
 def variables(model, on):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.models.cases import RECEIVERS, SENDERS, WIDTH, wave
+from tests.models.cases import EDGES, RECEIVERS, SENDERS, WIDTH, wave
 
 GOLDEN = Path(__file__).with_name("golden.json")
 N_NODE = 5
@@ -69,6 +69,46 @@ def gat_conv(p, concat):
     return conv
 
 
+def super_gat_conv(p, kind, concat=True, heads=2):
+    from torch_geometric.nn import SuperGATConv
+
+    d_in, width = p["linear"]["kernel"].shape
+    conv = SuperGATConv(d_in, width // heads, heads, concat=concat, attention_type=kind)
+    _linear(conv.lin, p["linear"]["kernel"])
+    if kind == "MX":
+        conv.att_l.copy_(p["att_source"])
+        conv.att_r.copy_(p["att_target"])
+    conv.bias.copy_(p["bias"])
+    return conv
+
+
+def graph_conv(p):
+    from torch_geometric.nn import GraphConv
+
+    conv = GraphConv(*p["self"]["kernel"].shape)
+    # PyG adds the one bias after the neighbours' map.
+    _linear(conv.lin_rel, p["neighbour"]["kernel"], p["self"]["bias"])
+    _linear(conv.lin_root, p["self"]["kernel"])
+    return conv
+
+
+def nn_conv(p):
+    from torch import nn
+    from torch_geometric.nn import NNConv
+
+    (d_in, features), (d_edge, hidden) = p["root"]["kernel"].shape, p["edge"]["kernel"].shape
+    matrices = p["linear"]["kernel"].reshape(d_in, hidden + 1, features)
+    net = nn.Sequential(nn.Linear(d_edge, hidden), nn.ReLU(), nn.Linear(hidden, d_in * features))
+    # Filled once it is inside: `NNConv` draws its network anew.
+    conv = NNConv(d_in, features, net)
+    _linear(net[0], p["edge"]["kernel"], p["edge"]["bias"])
+    flat = matrices.transpose(0, 1).reshape(hidden + 1, -1)
+    _linear(net[2], flat[:-1], flat[-1])
+    _linear(conv.lin, p["root"]["kernel"])
+    conv.bias.copy_(p["bias"])
+    return conv
+
+
 def sage_conv(p, aggr):
     from torch_geometric.nn import SAGEConv
 
@@ -87,6 +127,23 @@ def batch_norm(p, stats, norm=None):
     norm.running_mean.copy_(stats["mean"])
     norm.running_var.copy_(stats["var"])
     return norm
+
+
+def a2q_gin_conv(p, stats):
+    from torch import nn
+    from torch_geometric.nn import GINConv
+
+    first, second = p["mlp"]["first"]["kernel"], p["mlp"]["second"]["kernel"]
+    mlp = nn.Sequential(
+        nn.Linear(*first.shape), nn.ReLU(), nn.Linear(*second.shape), nn.ReLU(),
+        nn.BatchNorm1d(second.shape[1]),
+    )  # fmt: skip
+    conv = GINConv(mlp, train_eps=True).eval()
+    _linear(mlp[0], first, p["mlp"]["first_bias"])
+    _linear(mlp[2], second, p["mlp"]["second"]["bias"])
+    batch_norm(p["mlp"]["norm"], stats["mlp"]["norm"], mlp[4])
+    conv.eps.copy_(p["eps"])
+    return conv
 
 
 def gin_conv(p, stats, train=False):
@@ -129,18 +186,62 @@ def _gat(v):
     return gat_conv(v["params"]["conv2"], False)(x, edges)
 
 
+def _super_gat(v):
+    from torch.nn.functional import elu
+
+    x, edges = _inputs()
+    x = elu(super_gat_conv(v["params"]["conv1"], "MX")(x, edges))
+    return super_gat_conv(v["params"]["conv2"], "MX", concat=False)(x, edges)
+
+
+def _mpnn(v):
+    import torch
+
+    (x, edges), features = _inputs(), torch.tensor(EDGES)
+    x = nn_conv(v["params"]["conv1"])(x, edges, features).relu()
+    return nn_conv(v["params"]["conv2"])(x, edges, features)
+
+
+def _two_graphs():
+    """The graph and a second one of its first two nodes, as one batch."""
+    import torch
+
+    x, edges = _inputs()
+    edges = torch.cat([edges, torch.tensor([[N_NODE], [N_NODE + 1]])], 1)
+    return torch.cat([x, x[:2]]), edges, torch.tensor([0] * N_NODE + [1] * 2)
+
+
+def _graph_gnnnet(v):
+    from torch_geometric.nn import global_max_pool
+
+    x, edges, batch = _two_graphs()
+    for i in (1, 2, 3):
+        x = gcn_conv(v["params"]["encoder"][f"conv{i}"])(x, edges).relu()
+    head = v["params"]["head1"]
+    return global_max_pool(x, batch) @ head["kernel"] + head["bias"]
+
+
+def _graph_a2q_gin(v):
+    from torch_geometric.nn import global_mean_pool
+
+    p, stats = v["params"]["encoder"], v["batch_stats"]["encoder"]
+    x, edges, batch = _two_graphs()
+    for i in (1, 2):
+        x = a2q_gin_conv(p[f"conv{i}"], stats[f"conv{i}"])(x, edges)
+        x = batch_norm(p[f"norm{i}"], stats[f"norm{i}"])(x)
+    head1, head2 = v["params"]["head1"], v["params"]["head2"]
+    g = (global_mean_pool(x, batch) @ head1["kernel"] + head1["bias"]).relu()
+    return g @ head2["kernel"] + head2["bias"]
+
+
 def _graph_gin(readout):
-    """Two GIN layers and a readout, over the graph and a second one of its first two nodes."""
+    """Two GIN layers and a readout."""
 
     def run(v):
-        import torch
         import torch_geometric.nn as pyg
 
         p, stats = v["params"]["encoder"], v["batch_stats"]["encoder"]
-        x, edges = _inputs()
-        batch = torch.tensor([0] * N_NODE + [1] * 2)
-        x = torch.cat([x, x[:2]])
-        edges = torch.cat([edges, torch.tensor([[N_NODE], [N_NODE + 1]])], 1)
+        x, edges, batch = _two_graphs()
         x = gin_conv(p["conv1"], stats["conv1"])(x, edges)
         x = batch_norm(p["norm1"], stats["norm1"])(x).relu()
         x = gin_conv(p["conv2"], stats["conv2"])(x, edges)
@@ -161,11 +262,18 @@ MODULES = {
     "GINConv, training": _gin_conv(train=True),
     "SAGEConv, mean": _conv(sage_conv, aggr="mean"),
     "SAGEConv, sum": _conv(sage_conv, aggr="sum"),
+    "GraphConv": _conv(graph_conv),
+    "SuperGATConv, mx": _conv(super_gat_conv, kind="MX"),
+    "SuperGATConv, sd": _conv(super_gat_conv, kind="SD", concat=False),
+    "MPNN": _mpnn,
+    "SuperGAT": _super_gat,
     "GCN": _gcn,
     "GAT": _gat,
     "graph GIN, sum": _graph_gin("sum"),
     "graph GIN, mean": _graph_gin("mean"),
     "graph GIN, max": _graph_gin("max"),
+    "graph GNNNet": _graph_gnnnet,
+    "graph A2QGIN": _graph_a2q_gin,
 }
 
 

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 from jgc.graph import batch, layout, pad
-from jgc.models import GCN, GIN, MODELS, GraphModel, for_task, link_scores, named
+from jgc.models import (
+    A2QGIN,
+    GCN,
+    GIN,
+    MODELS,
+    MPNN,
+    GNNNet,
+    GraphModel,
+    SplineCNN,
+    for_task,
+    link_scores,
+    named,
+)
 from tests.models.cases import edgeless, graph, variables
 
 
@@ -52,6 +64,38 @@ def test_for_task_fits_every_model(name):
             lambda key, m=fitted: m.init_with_output(key, graph())[0], jax.random.key(0)
         ).shape
     assert shapes == {"node": (5, 2), "link": (5, 6), "graph": (1, 2)}
+
+
+@pytest.mark.parametrize(
+    "model, features, n",
+    [
+        # Features of Cora, BBBP (PyG's nine) and PROTEINS. First and last are the numbers of arXiv
+        # 2510.22058, table 3; for the second it says 34,530, which no width of input explains.
+        (SplineCNN(hidden=16, out=7), 1433, 69143),
+        (GraphModel(GNNNet(), 2, "max", head_layers=1), 9, 34562),
+        (GraphModel(A2QGIN(), 2, "mean"), 3, 43271),
+    ],
+)
+def test_parameters_of_published_networks(model, features, n):
+    on = graph()._replace(nodes=np.zeros((5, features), np.float32))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), on)["params"]
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == n
+
+
+def test_a_head_of_one_map_by_hand():
+    model = GraphModel(GCN(out=3, layers=1), out=2, readout="max", head_layers=1)
+    weights = variables(model, graph())
+    top = GCN(out=3, layers=1).apply({"params": weights["params"]["encoder"]}, graph()).max(0)
+    head = weights["params"]["head1"]
+    expected = np.maximum(top, 0) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(model.apply(weights, graph())[0], expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="`head_layers` must be 1 or 2, got 3"):
+        model.clone(head_layers=3).init(jax.random.key(0), graph())
+
+
+def test_mpnn_says_what_it_lacks():
+    with pytest.raises(ValueError, match="`mpnn` reads `graph.edges`, which this data set lacks"):
+        MPNN().init(jax.random.key(0), graph()._replace(edges=None))
 
 
 def test_for_task_keeps_settings_and_widens_a_graph_model():

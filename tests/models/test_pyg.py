@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 
 from jgc.graph import batch, from_edges, layout
-from jgc.models import GAT, GCN, GIN, GATConv, GCNConv, GINConv, GraphModel, SAGEConv
+from jgc.models import (
+    A2QGIN,
+    GAT,
+    GCN,
+    GIN,
+    MPNN,
+    GATConv,
+    GCNConv,
+    GINConv,
+    GNNNet,
+    GraphModel,
+    SAGEConv,
+    SuperGAT,
+    SuperGATConv,
+)
 from tests.models import pyg
 from tests.models.cases import graph, variables
 
@@ -21,11 +35,18 @@ OURS = {
     "GINConv, training": (GINConv(3), (True,)),
     "SAGEConv, mean": (SAGEConv(3), ()),
     "SAGEConv, sum": (SAGEConv(3, reduce="sum"), ()),
+    "GraphConv": (SAGEConv(3, reduce="sum"), ()),
+    "SuperGATConv, mx": (SuperGATConv(3, heads=2), (False,)),
+    "SuperGATConv, sd": (SuperGATConv(3, heads=2, concat=False, attention="sd"), (False,)),
+    "MPNN": (MPNN(hidden=4, out=3, layers=2, batch_norm=False, edge_hidden=3), None),
+    "SuperGAT": (SuperGAT(hidden=4, out=3, heads=2, out_heads=2), None),
     "GCN": (GCN(hidden=4, out=3), None),
     "GAT": (GAT(hidden=4, out=3, heads=2, out_heads=2), None),
     "graph GIN, sum": (GraphModel(GIN(hidden=4, out=3, layers=2), 2, "sum"), None),
     "graph GIN, mean": (GraphModel(GIN(hidden=4, out=3, layers=2), 2, "mean"), None),
     "graph GIN, max": (GraphModel(GIN(hidden=4, out=3, layers=2), 2, "max"), None),
+    "graph GNNNet": (GraphModel(GNNNet(hidden=4, out=4), 2, "max", head_layers=1), None),
+    "graph A2QGIN": (GraphModel(A2QGIN(hidden=4, out=4, layers=2), 2, "mean"), None),
 }
 names = pytest.mark.parametrize("name", OURS)
 
@@ -51,7 +72,7 @@ def ours(name):
     on = graph()
     if name.startswith("graph"):
         # A second graph: the first two nodes again and one edge.
-        on = batch([on, from_edges([0], [1], nodes=on.nodes[:2])])
+        on = batch([on, from_edges([0], [1], nodes=on.nodes[:2], edges=on.edges[:1])])
     module = module if rest is None else Layer(module, rest)
     weights = variables(module, on)
     return weights, np.asarray(jax.jit(module.apply)(weights, on))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -84,6 +86,20 @@ def test_graphs_of_folds_report_operations_a_graph(programs):
         check_row(row)
         assert row["macs"] == by_hand / 24
         assert not {"sparsity", "bits", "dense_test"} & set(row)
+
+
+def test_models_that_read_edges_run_where_there_are_some(programs):
+    data = tiny_graphs()
+    runs = [(Level(None, None), 0)]
+    with pytest.raises(ValueError, match="`mpnn` reads `graph.edges`, which this data set lacks"):
+        run_job(job(data, "mpnn", "dense", runs))
+    graphs = [g._replace(edges=np.ones((g.senders.size, 2), np.float32)) for g in data.graphs]
+    settings = SETTINGS.model_copy(update={"layers": 1})
+    (row,) = run_job(job(replace(data, graphs=graphs), "mpnn", "dense", runs, settings)).rows
+    n_node, n_edge = (sum(g.n_node[0] for g in graphs), sum(g.senders.size for g in graphs))
+    # Sixteen hidden units of each edge and one constant; the head.
+    by_hand = n_edge * 2 * 16 + n_node * 2 * 17 * 4 + n_edge * 17 * 4 + n_node * 2 * 4
+    assert row["macs"] == (by_hand + 24 * (4 * 4 + 4 * 3)) / 24
 
 
 def test_links_count_the_edges_that_messages_take(programs):

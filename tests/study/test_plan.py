@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jgc.models import GCN, GraphModel
+from jgc.models import A2QGIN, GCN, MODELS, GNNNet, GraphModel, SuperGAT
 from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Method, Settings
@@ -30,6 +30,26 @@ def test_models_fit_their_task():
     graphs = plan(tiny_graphs(), "gin", Settings(hidden=6, readout="max")).model
     assert isinstance(graphs, GraphModel) and graphs.out == 3
     assert (graphs.readout, graphs.encoder.hidden, graphs.encoder.out) == ("max", 6, 6)
+
+
+def test_networks_of_the_paper_are_their_defaults():
+    """arXiv 2510.22058: what `jgc compress DATASET MODEL` trains without a setting."""
+    spline = plan(tiny_nodes(), "splinecnn")
+    assert (spline.model.hidden, spline.model.dropout, spline.epochs) == (16, 0.5, 200)
+    gnnnet = plan(tiny_graphs(), "gnnnet")
+    head = gnnnet.model.readout, gnnnet.model.head_layers
+    assert head == ("max", 1) and (gnnnet.batch_size, gnnnet.optimiser.learning_rate) == (24, 0.005)
+    assert gnnnet.model.encoder == GNNNet()
+    gin = plan(tiny_graphs(), "gin-a2q").model
+    assert gin == GraphModel(A2QGIN(), 3, "mean", dropout=0.0)
+    assert plan(tiny_nodes(), "supergat").model == SuperGAT(hidden=8, out=3, dropout=0.6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("task", ["node", "link", "graph"])
+def test_every_model_has_defaults_for_every_task(task, name):
+    model, settings = build(task, name, None)
+    assert model.hidden == settings.hidden
 
 
 def test_a_ready_made_model_keeps_its_attributes_and_says_them():

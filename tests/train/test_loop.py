@@ -314,6 +314,31 @@ def test_without_a_number_nothing_is_chosen():
     np.testing.assert_allclose(best.model.params["kernel"].ravel(), [2, 0], atol=1e-4)
 
 
+class Supervised(nn.Module):
+    """One weight for the task; one that only losses of the model's own pull, to 3 and to 0."""
+
+    @nn.compact
+    def __call__(self, graph, layout, *, train: bool = False):
+        own = self.param("own", nn.initializers.zeros, ())
+        self.sow("losses", "pull", (own - 3) ** 2)
+        self.sow("losses", "hold", own**2)
+        return self.param("kernel", nn.initializers.zeros, (1, 1))
+
+
+def test_losses_of_the_model_are_added_and_leave_no_trace():
+    scores = np.ones((1, 60))
+    state = train(
+        Supervised(), counted_problem("accuracy", scores, scores), Method("dense", (Phase(60),)),
+        [lane(0)], optimiser=Optimiser(0.1, 0.0),
+    ).state  # fmt: skip
+    # The task's own loss is minus the weight, which Adam raises by its rate every step.
+    np.testing.assert_allclose(state.model.params["kernel"].ravel(), [6], rtol=1e-4)
+    np.testing.assert_allclose(state.model.params["own"], [1.5], atol=0.05)
+    # Before the first step: (0 - 3)^2 + 0^2, and the weight is 0.
+    np.testing.assert_allclose(state.loss[0, 0], 9, rtol=1e-6)
+    assert state.model.stats == {}
+
+
 # Errors.
 
 
