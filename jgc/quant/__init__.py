@@ -1,5 +1,7 @@
 """Quantisation: grids, ranges and quantisers for any tree of parameters and any named values."""
 
+from jgc.quant.degree import degree as degree
+from jgc.quant.degree import protection as protection
 from jgc.quant.grid import Grid as Grid
 from jgc.quant.grid import affine_grid as affine_grid
 from jgc.quant.grid import dequantize as dequantize
@@ -10,7 +12,9 @@ from jgc.quant.grid import symmetric_grid as symmetric_grid
 from jgc.quant.methods import METHODS as METHODS
 from jgc.quant.ranges import RANGES as RANGES
 from jgc.quant.ranges import RangeState as RangeState
+from jgc.quant.types import Nodes as Nodes
 from jgc.quant.types import Params as Params
+from jgc.quant.types import Place as Place
 from jgc.quant.types import Quant as Quant
 from jgc.quant.types import Quantizer as Quantizer
 from jgc.quant.types import Site as Site

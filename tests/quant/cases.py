@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import nnx
 
-from jgc.quant import METHODS, Quantizer
+from jgc.quant import METHODS, Place, Quantizer
 
 
 class Case(NamedTuple):
@@ -29,11 +29,13 @@ CASES = (
     Case("qat-tensor-abs", {"per_channel": False, "ranges": "abs", "clip_gradient": False}),
     Case("qat-affine-per", {"symmetric_weights": False, "ranges": "per"}),
     Case("qat-symmetric-values", {"symmetric_values": True}),
+    Case("degree", {}, "degree"),
+    Case("degree-mom-ste", {"ranges": "mom", "clip_gradient": False}, "degree"),
 )
 
 SITES = {
-    "conv1/message": jax.ShapeDtypeStruct((12, 3), jnp.float32),
-    "output": jax.ShapeDtypeStruct((12, 3), jnp.float32),
+    "conv1/message": Place((12, 3), jnp.float32, of_nodes=True),
+    "output": Place((12, 3), jnp.float32, of_nodes=True),
 }
 
 

@@ -101,6 +101,10 @@ def qat(bits):
     return quant.METHODS["qat"](bits)
 
 
+def degree(bits):
+    return quant.METHODS["degree"](bits, low=0.2, high=0.6)
+
+
 def mlp():
     return MLP(hidden=5, dropout=0.3)
 
@@ -126,6 +130,7 @@ CASES = (
     Case("frozen", mlp, (DENSE, Phase(2, prune=True, rate=0.0)), pruner("global")),
     Case("qat", mlp, (Phase(3, quantize=True),), None, qat),
     Case("global+qat", mlp, (DENSE, TUNE, Phase(2, quantize=True)), pruner("global"), qat),
+    Case("degree", gcn, (Phase(3, quantize=True),), None, degree),
     Case("links", gcn, (DENSE,), None, None, tiny_links),
     Case("graphs", gin, (DENSE, TUNE), pruner("global"), None, tiny_graphs),
 )
