@@ -1,5 +1,7 @@
 """Quantisation: grids, ranges and quantisers for any tree of parameters and any named values."""
 
+from jgc.quant.a2q import a2q as a2q
+from jgc.quant.a2q import average_bits as average_bits
 from jgc.quant.degree import degree as degree
 from jgc.quant.degree import protection as protection
 from jgc.quant.grid import Grid as Grid
@@ -9,6 +11,8 @@ from jgc.quant.grid import fake_quant as fake_quant
 from jgc.quant.grid import q_bounds as q_bounds
 from jgc.quant.grid import quantize as quantize
 from jgc.quant.grid import symmetric_grid as symmetric_grid
+from jgc.quant.learned import Groups as Groups
+from jgc.quant.learned import Learned as Learned
 from jgc.quant.methods import METHODS as METHODS
 from jgc.quant.ranges import RANGES as RANGES
 from jgc.quant.ranges import RangeState as RangeState

@@ -166,7 +166,8 @@ def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
         quantizer = job.method.quantizer(jax.numpy.int32(level.bits or 8))
         grids = quantizer.grids(model.quant, model.params)
         symmetric = quantizer.symmetric_weights
-        stats["sites"] = model.quant.sites
+        stored = quantizer.stored
+        stats["sites"] = model.quant.sites if stored is None else stored(model.quant)
     return {
         "params": model.params, "masks": model.masks, "grids": grids,
         "symmetric": symmetric, "stats": stats,
