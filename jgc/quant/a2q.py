@@ -45,10 +45,10 @@ def not_summed(site: str) -> bool:
 def a2q(
     bits=4,
     *,
-    target: float = 2.0,
-    strength: float = 0.03,
-    step_rate: float = 0.04,
-    bits_rate: float = 0.1,
+    target: float = 1.5,
+    strength: float = 0.1,
+    step_rate: float = 0.1,
+    bits_rate: float = 0.03,
     groups: int = 256,
     is_quantized: PathPredicate = is_kernel,
     is_feature: Callable[[str], bool] = is_feature,
@@ -74,9 +74,10 @@ def a2q(
     Args:
         bits: Width of weights and of all but the features, and the features' first, in 2..8;
             traced or not.
-        target: Average bits of a feature (`average_bits`) at which the penalty ends, >= 1.
+        target: Average bits of a feature (`average_bits`) at which the penalty ends, in 1..8.
         strength: Of the penalty, >= 0.
-        step_rate: Adam's learning rate of steps, as a fraction of the step, >= 0.
+        step_rate: Adam's learning rate of steps, as a fraction of the step, in [0, 0.15]: an update
+            of Adam is at most 6.6 rates, so that steps stay above 0.
         bits_rate: Adam's learning rate of widths, in bits, >= 0.
         groups: Number of pairs of a site in graph tasks, >= 1. Static.
         is_quantized: Which leaves are quantised, `(name, leaf) -> bool`.
@@ -102,8 +103,10 @@ def a2q(
     References:
         Zhu et al., ICLR 2023, sec. 3. https://arxiv.org/abs/2302.00193
     """
-    _check(target=(target, 1), strength=(strength, 0), groups=(groups, 1))
-    _check(step_rate=(step_rate, 0), bits_rate=(bits_rate, 0))
+    _check(
+        target=(target, 1, 8), strength=(strength, 0, math.inf), groups=(groups, 1, math.inf),
+        step_rate=(step_rate, 0, 0.15), bits_rate=(bits_rate, 0, math.inf),
+    )  # fmt: skip
     plain = qat(bits, is_quantized=is_quantized, is_site=is_site)
 
     def init(params: Params, sites: Mapping[str, Place]) -> Quant:
@@ -181,7 +184,7 @@ def _started(place: Place, bits, groups: int) -> Learned:
     return per_node(n, width, bits) if place.n_graph == 1 else in_groups(groups, width, bits)
 
 
-def _check(**given: tuple[float, float]) -> None:
-    for name, (number, least) in given.items():
-        if isinstance(number, Real) and not number >= least:
-            raise ValueError(f"`{name}` must be >= {least}, got {number}.")
+def _check(**given: tuple[float, float, float]) -> None:
+    for name, (number, least, most) in given.items():
+        if isinstance(number, Real) and not least <= number <= most:
+            raise ValueError(f"`{name}` must be in [{least}, {most}], got {number}.")

@@ -103,10 +103,10 @@ def on_grids(state: Learned, x: Array, mask: Array | None, train: bool) -> tuple
             f"`x` has {x.shape[0]} nodes, but there are learned grids for {state.step.shape[0]}: "
             "those of another graph? For graphs that were not trained on use `jgc.quant.degree`."
         )
-    flat = jax.lax.stop_gradient(x).reshape(x.shape[0], -1).astype(jnp.float32)
-    flat = jnp.where(real[:, None], flat, 0.0)
+    flat = jax.lax.stop_gradient(x).reshape(x.shape[0], math.prod(x.shape[1:]))
+    flat = jnp.where(real[:, None], flat.astype(jnp.float32), 0.0)
     largest = jnp.abs(flat).max(1, initial=0.0)
-    now = _begun(state, largest, (flat < 0).any(), real.any())
+    now = _begun(state, largest, (flat < 0).any(), train)
     group = nearest(now, largest) if isinstance(now, Groups) else None
     step, bits = (now.step, now.bits) if group is None else (now.step[group], now.bits[group])
     if group is None:
@@ -169,9 +169,9 @@ def _blank(n: int, width: int, bits, share: float) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _begun(state: Learned, largest: Array, negative: Array, any_real: Array) -> Learned:
+def _begun(state: Learned, largest: Array, negative: Array, train: bool) -> Learned:
     """The state once it has a step for every grid: at first each ends at the values at hand."""
-    signed = state.signed | negative
+    signed = state.signed | (negative & (train | (state.count == 0)))
     reach = largest.max(initial=0.0)
     if isinstance(state, Groups):
         reach = reach * np.geomspace(1, _GROUP_SPAN, state.step.shape[0], dtype=np.float32)

@@ -15,6 +15,7 @@ from jgc.data import Dataset, training_graph
 from jgc.graph import GraphsTuple, SparseRows
 from jgc.pack.operations import operations
 from jgc.prune import sparsity_of
+from jgc.quant import average_bits, learned_sites
 from jgc.study.plan import Plan
 from jgc.study.rows import FIELDS, row_key
 from jgc.train import Lane, Method, Model, TrainState, lane, problem, train
@@ -203,6 +204,8 @@ def _sizes(job: Job, bits: int, model: Model, artefact: dict[str, Any]) -> dict[
     }
     if model.masks is not None:
         sizes["sparsity"] = _achieved(model)
+    if model.quant is not None and learned_sites(model.quant):
+        sizes["bits_features"] = round(float(average_bits(model.quant)), 3)
     return sizes
 
 

@@ -23,6 +23,7 @@ FIELDS = {
     "method": "word",
     "sparsity": "fraction",
     "bits": "amount",
+    "bits_features": "amount",
     "seed": "count",
     "metric": "word",
     "val": "score",

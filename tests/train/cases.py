@@ -105,6 +105,10 @@ def degree(bits):
     return quant.METHODS["degree"](bits, low=0.2, high=0.6)
 
 
+def a2q(bits):
+    return quant.METHODS["a2q"](bits)
+
+
 def mlp():
     return MLP(hidden=5, dropout=0.3)
 
@@ -131,6 +135,7 @@ CASES = (
     Case("qat", mlp, (Phase(3, quantize=True),), None, qat),
     Case("global+qat", mlp, (DENSE, TUNE, Phase(2, quantize=True)), pruner("global"), qat),
     Case("degree", gcn, (Phase(3, quantize=True),), None, degree),
+    Case("a2q", gcn, (Phase(3, quantize=True),), None, a2q),
     Case("links", gcn, (DENSE,), None, None, tiny_links),
     Case("graphs", gin, (DENSE, TUNE), pruner("global"), None, tiny_graphs),
 )
