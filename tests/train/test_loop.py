@@ -180,7 +180,7 @@ def test_a_phase_starts_from_the_best_of_the_phase_before(runs):
 def test_every_phase_has_a_fresh_optimiser(runs, name):
     case, state = TABLE[name], runs(name).state
     steps = problem(case.data(), batch_size=5).steps
-    count = optax.tree_utils.tree_get(state.opt_state, "count")
+    count = optax.tree_utils.tree_get(state.opt_state.params, "count")
     assert (count <= case.phases[-1].epochs * steps).all()
     # A fold with fewer batches than the others skips the empty ones.
     assert (count > case.phases[-1].epochs * (steps - 2)).all() and (count > 0).all()
