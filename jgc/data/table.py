@@ -12,7 +12,8 @@ class Spec(NamedTuple):
 
     Attributes:
         name: What users type, lower case.
-        reader: Format: "planetoid", "npz", "geom-gcn", "tu", "dgcnn", "moleculenet", "sbm" or "motif".
+        reader: Format: "planetoid", "npz", "geom-gcn", "tu", "dgcnn", "moleculenet", "sbm" or
+            "motif".
         task: "node" or "graph"; node sets can also be loaded as "link".
         split: The default split.
         about: One line for `jgc data list`.

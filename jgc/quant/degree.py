@@ -1,4 +1,4 @@
-"""`degree`: Degree-Quant, training in which well-connected nodes are often left in full precision."""
+"""`degree`: Degree-Quant, training in which well-connected nodes often stay in full precision."""
 
 from collections.abc import Callable
 from functools import partial

@@ -145,7 +145,9 @@ def nearest(state: Groups, largest: Array) -> Array:
     References:
         Zhu et al., ICLR 2023, sec. 3.3 (Nearest Neighbor Strategy). https://arxiv.org/abs/2302.00193
     """
-    ends = jax.lax.stop_gradient(_q_max(whole_bits(state.bits, state.signed), state.signed) * state.step)
+    ends = jax.lax.stop_gradient(
+        _q_max(whole_bits(state.bits, state.signed), state.signed) * state.step
+    )
     order = jnp.argsort(ends)
     ends = ends[order]
     return order[jnp.searchsorted((ends[1:] + ends[:-1]) / 2, largest)]

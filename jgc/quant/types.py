@@ -163,7 +163,7 @@ class Quantizer(NamedTuple):
         cost: `(quant) -> []`.
         grids: `(quant, params) -> {name: Grid}`.
         symmetric_weights: Whether the grids' codes are -q..q; needed to pack them.
-        on: `(nodes, key) -> Quantizer`, where `value` in training depends on the graph; else `None`.
+        on: `(nodes, key) -> Quantizer`, where training depends on the graph; else `None`.
         rates: `(quant) -> {name: rate}` of the leaves that descend on the loss; `None`: there are
             none.
         stored: `(quant) -> sites` for packing; `None`: `quant.sites` as they are.

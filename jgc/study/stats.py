@@ -14,8 +14,8 @@ CONFIDENCE = 0.95
 GROUP = ("dataset", "split", "task", "model", "settings", "method", "sparsity", "bits", "metric")
 
 ESTIMATED = (
-    "val", "test", "test_oracle", "bits_features", "bytes_dense", "bytes_file", "macs", "bops", "train_flops",
-    "compile_s", "wall_s",
+    "val", "test", "test_oracle", "bits_features", "bytes_dense", "bytes_file", "macs", "bops",
+    "train_flops", "compile_s", "wall_s",
 )  # fmt: skip
 
 

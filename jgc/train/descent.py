@@ -63,7 +63,8 @@ class Descent(NamedTuple):
         """The quantiser's state one step further; without learned leaves it stays as it is."""
         if not grads or quantizer is None or quantizer.rates is None:
             return quant, state
-        directions, moments = optax.scale_by_adam().update(grads, state.quant)
+        update: tuple[Any, Any] = optax.scale_by_adam().update(grads, state.quant)
+        directions, moments = update
         leaves, rates = named_leaves(quant), quantizer.rates(quant)
         moved = {name: leaves[name] - self.rate * rates[name] * directions[name] for name in grads}
         return with_leaves(quant, moved), state._replace(quant=moments)

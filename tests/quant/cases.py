@@ -11,7 +11,6 @@ from flax import nnx
 
 from jgc.quant import METHODS, Place, Quantizer
 
-
 PLACE = Place((12, 3), jnp.float32, of_nodes=True)
 SITES = {"conv1/message": PLACE, "output": PLACE}
 # The same values in a batch of two graphs.

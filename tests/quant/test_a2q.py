@@ -102,9 +102,7 @@ def test_gradients_of_nodes_are_those_of_their_own_error(signed):
     task, own = by
     expected = np.zeros((3, *x.shape))
     for i, j in np.ndindex(x.shape):
-        y, by_x, by_s, by_b = reference(
-            float(x[i, j]), float(step[i]), float(bits[i]), signed
-        )
+        y, by_x, by_s, by_b = reference(float(x[i, j]), float(step[i]), float(bits[i]), signed)
         sign = np.sign(y - x[i, j]) * real[i] / 5  # a mean over the 5 values of a node
         expected[:, i, j] = by_x, sign * by_s, sign * by_b
     np.testing.assert_array_equal(task[0], expected[0])
