@@ -8,8 +8,10 @@ import jax
 from jax import Array
 
 from jgc.graph import GraphsTuple, Layout
+from jgc.graph import layout as layout_of
 from jgc.models.layers import Site
 from jgc.prune import apply_masks
+from jgc.quant import Nodes, Place
 
 
 def apply(
@@ -69,6 +71,9 @@ def apply(
         weights = apply_masks(weights, masks["params"] if "params" in masks else masks)
     if quant is not None:
         weights = quantizer.weight(quant, weights)
+        if train and quantizer.on is not None:
+            layout = layout_of(graph) if layout is None else layout
+            quantizer = quantizer.on(_nodes(layout), dict(rngs or {}).get("dropout"))
     visit = _Visitor(quantizer, quant, train, dict(rngs or {}).get("dropout"))
     with nn.intercept_methods(visit):
         result = model.apply(
@@ -83,8 +88,8 @@ def apply(
 
 def sites(
     model: nn.Module, params: Any, graph: GraphsTuple, layout: Layout | None = None
-) -> dict[str, jax.ShapeDtypeStruct]:
-    """Names the sites of a model and the shapes of their values, without running it.
+) -> dict[str, Place]:
+    """Names the sites of a model and says what their values are, without running it.
 
     Args:
         model: A Linen module.
@@ -93,7 +98,7 @@ def sites(
         layout: Of the graph; made on the spot where it is `None`.
 
     Returns:
-        `{"conv1/message": ShapeDtypeStruct, ...}` in the order of the forward pass.
+        `{"conv1/message": Place, ...}` in the order of the forward pass.
 
     Example:
         >>> import jax.numpy as jnp
@@ -104,11 +109,14 @@ def sites(
         >>> list(sites(model, model.init(jax.random.key(0), graph), graph))
         ['input', 'conv1/message', 'conv1/aggregate', 'output']
     """
-    seen: dict[str, jax.ShapeDtypeStruct] = {}
+    seen: dict[str, Place] = {}
+    layout = layout_of(graph) if layout is None else layout
+    nodes, n_graph = _nodes(layout), layout.graph_mask.shape[0]
 
     def record(call, args, kwargs, context):
         if isinstance(context.module, Site) and context.method_name == "__call__":
-            seen[_path(context.module)] = jax.ShapeDtypeStruct(args[0].shape, args[0].dtype)
+            x, mask = args
+            seen[_path(context.module)] = Place(x.shape, x.dtype, nodes.own(mask), n_graph)
         return call(*args, **kwargs)
 
     variables = params if "params" in params else {"params": params}
@@ -131,6 +139,10 @@ class _Visitor:
         path = _path(module)
         x, self.quant = self.quantizer.value(self.quant, path, x, mask, self.key, self.train)
         return x
+
+
+def _nodes(layout: Layout) -> Nodes:
+    return Nodes(layout.node_mask, layout.node_graph, layout.in_degree)
 
 
 def _path(module: nn.Module) -> str:

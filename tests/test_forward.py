@@ -8,8 +8,8 @@ import pytest
 from jax import export
 
 from jgc.forward import apply, sites
-from jgc.graph import layout, pad
-from jgc.models import GAT, GCN, GIN, GraphModel
+from jgc.graph import from_edges, layout, pad, sparse_rows
+from jgc.models import GAT, GCN, GIN, MODELS, GraphModel
 from jgc.prune import apply_masks, full_masks, global_magnitude
 from jgc.quant import Quant, qat
 from jgc.quant.grid import symmetric_grid
@@ -127,6 +127,22 @@ def test_sites_need_shapes_only():
     found = sites(model, shapes["params"], GRAPH, layout(GRAPH))
     assert found["input"].shape == (5, 5) and found["output"].shape == (5, 3)
     assert {name.split("/")[-1] for name in found} >= {"message", "attention", "aggregate"}
+
+
+@pytest.mark.parametrize("key", MODELS)
+def test_sites_know_which_rows_are_nodes(key):
+    """By the identity of the mask: there are 5 graphs, 5 nodes and 5 edges."""
+    square = from_edges([0, 1, 1, 2, 3], [1, 0, 2, 1, 3], nodes=GRAPH.nodes)
+    sparse = square._replace(nodes=sparse_rows(np.eye(5)))
+    places = {}
+    for on in (square, sparse, pad(square, n_node=6, n_edge=7, n_graph=5)):
+        model = readout(key)
+        places = sites(model, jax.eval_shape(model.init, jax.random.key(0), on), on)
+        others = {name for name, place in places.items() if not place.of_nodes}
+        entries = {"encoder/input"} if on is sparse else set()
+        attention = {name for name in places if name.endswith("attention")}
+        assert others == {"readout", "update", "output"} | attention | entries
+    assert {place.n_graph for place in places.values()} == {5}
 
 
 def test_a_quant_without_its_quantiser_is_an_error():

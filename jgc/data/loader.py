@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jgc.data.block_model import sbm
 from jgc.data.dataset import DataError, Dataset, Parsed
+from jgc.data.dgcnn import read_dgcnn
 from jgc.data.geom_gcn import geom_gcn_splits, read_geom_gcn, split_source
 from jgc.data.links import graph_pairs, link_split
 from jgc.data.moleculenet import read_moleculenet
@@ -24,6 +25,7 @@ _READERS = {
     "npz": read_npz,
     "geom-gcn": read_geom_gcn,
     "tu": read_tu,
+    "dgcnn": read_dgcnn,
     "moleculenet": read_moleculenet,
 }
 _EMBEDDED = {"sbm": sbm, "motif": motif}

@@ -12,7 +12,8 @@ class Spec(NamedTuple):
 
     Attributes:
         name: What users type, lower case.
-        reader: Format: "planetoid", "npz", "geom-gcn", "tu", "moleculenet", "sbm" or "motif".
+        reader: Format: "planetoid", "npz", "geom-gcn", "tu", "dgcnn", "moleculenet", "sbm" or
+            "motif".
         task: "node" or "graph"; node sets can also be loaded as "link".
         split: The default split.
         about: One line for `jgc data list`.
@@ -61,6 +62,13 @@ def tudataset(name: str, about: str, features: str | None = None) -> Spec:
     )
     options = {"name": name, "features": features}
     return Spec(name.lower(), "tu", "graph", "kfold", about, source, options)
+
+
+def dgcnn(name: str, about: str) -> Spec:
+    """A row of the one-file format; `name` is spelt as the file is."""
+    url = "https://github.com/yeweiysh/IHGNN/raw/master/data/{file}"
+    source = Source(f"dgcnn/{name}", (f"{name}.zip",), urls=(url,))
+    return Spec(f"{name.lower()}-dgcnn", "dgcnn", "graph", "kfold", about, source, {"name": name})
 
 
 def moleculenet(
@@ -124,6 +132,7 @@ _ROWS = (
     tudataset("IMDB-BINARY", "genre of 1000 casts", "degree"),
     tudataset("IMDB-MULTI", "genre of 1500 casts, 3 genres", "degree"),
     tudataset("REDDIT-BINARY", "kind of 2000 discussions", "constant"),
+    dgcnn("REDDIT-BINARY", "kind of 2000 discussions, in one file"),
     tudataset("REDDIT-MULTI-5K", "kind of 4999 discussions, 5 kinds", "constant"),
     tudataset("COLLAB", "field of 5000 groups of authors", "degree"),
     moleculenet("bbbp", "BBBP.csv", "crosses the blood-brain barrier", ("p_np",), split="scaffold"),

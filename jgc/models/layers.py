@@ -26,7 +26,10 @@ class Site(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, mask: Array) -> Array:
-        """Returns `x`, `[n, ...]`; `mask`, bool `[n]`, is True where an entry is real."""
+        """Returns `x`, `[n, ...]`; `mask`, bool `[n]`, is True where an entry is real.
+
+        Where rows are nodes it is `layout.node_mask` itself: that is how they are known as nodes.
+        """
         del mask
         return x
 

@@ -1,8 +1,8 @@
 """The types of quantisation: a bundle of pure functions and what passes between them."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-import jax
 from jax import Array
 
 from jgc.quant.grid import Grid
@@ -23,12 +23,55 @@ class Site(NamedTuple):
     bits: Array
 
 
+class Place(NamedTuple):
+    """What is known of a site before the first value; `jgc.sites` finds them.
+
+    Attributes:
+        shape: Of its values.
+        dtype: Of its values.
+        of_nodes: Its rows are the nodes of the graph, and not edges, graphs or stored entries.
+        n_graph: Graphs in the batch it was met in; of a single graph the nodes are always the same.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
+    of_nodes: bool = False
+    n_graph: int = 1
+
+
+class Nodes(NamedTuple):
+    """The nodes of one forward pass, as far as a quantiser may know them.
+
+    Attributes:
+        mask: True for real nodes, bool `[n_node]`.
+        graph: Graph of each node, int32 `[n_node]`.
+        in_degree: Number of incoming edges, `[n_node]`.
+    """
+
+    mask: Array
+    graph: Array
+    in_degree: Array
+
+    def own(self, mask: Array | None) -> bool:
+        """Whether a site's mask is the nodes' own, so that its rows are nodes.
+
+        By identity, not by shape: a graph may have as many edges as nodes.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> nodes = Nodes(jnp.ones(2, bool), jnp.zeros(2, int), jnp.ones(2))
+            >>> nodes.own(nodes.mask), nodes.own(jnp.ones(2, bool))
+            (True, False)
+        """
+        return mask is self.mask
+
+
 class Quant(NamedTuple):
     """Everything of a quantiser that changes or differs between lanes; arrays only.
 
     Attributes:
         weights: For each quantised leaf, by name, what its grid needs: its bits, int32 `[]`.
-        sites: For each quantised site, by path, its `Site`.
+        sites: For each quantised site, by path, its `Site`, or what a quantiser has learned of it.
     """
 
     weights: dict[str, Any]
@@ -38,8 +81,8 @@ class Quant(NamedTuple):
 class InitFn(Protocol):
     """Starts a quantiser."""
 
-    def __call__(self, params: Params, sites: dict[str, jax.ShapeDtypeStruct]) -> Quant:
-        """The state before the first value; `sites` are the model's, by path."""
+    def __call__(self, params: Params, sites: Mapping[str, Any]) -> Quant:
+        """The state before the first value; `sites` are the model's `Place`s, by path."""
         ...
 
 
@@ -86,6 +129,30 @@ class GridsFn(Protocol):
         ...
 
 
+class OnFn(Protocol):
+    """Tells a quantiser of the nodes of one training pass."""
+
+    def __call__(self, nodes: Nodes, key: Array | None) -> "Quantizer":
+        """The same quantiser, its `value` for this pass; called once, before the first site."""
+        ...
+
+
+class RatesFn(Protocol):
+    """Which leaves of `Quant` are trained, and how fast."""
+
+    def __call__(self, quant: Quant) -> dict[str, Array]:
+        """Learning rate by name (`jgc.tree.named_leaves`), broadcastable to the leaf."""
+        ...
+
+
+class StoredFn(Protocol):
+    """What a file needs of the sites."""
+
+    def __call__(self, quant: Quant) -> dict[str, Any]:
+        """As `quant.sites`, in the narrowest dtypes that evaluate to the same bits."""
+        ...
+
+
 class Quantizer(NamedTuple):
     """A bundle of pure functions; every setting was fixed when it was built.
 
@@ -96,6 +163,10 @@ class Quantizer(NamedTuple):
         cost: `(quant) -> []`.
         grids: `(quant, params) -> {name: Grid}`.
         symmetric_weights: Whether the grids' codes are -q..q; needed to pack them.
+        on: `(nodes, key) -> Quantizer`, where training depends on the graph; else `None`.
+        rates: `(quant) -> {name: rate}` of the leaves that descend on the loss; `None`: there are
+            none.
+        stored: `(quant) -> sites` for packing; `None`: `quant.sites` as they are.
     """
 
     init: InitFn
@@ -104,3 +175,6 @@ class Quantizer(NamedTuple):
     cost: CostFn
     grids: GridsFn
     symmetric_weights: bool
+    on: OnFn | None = None
+    rates: RatesFn | None = None
+    stored: StoredFn | None = None

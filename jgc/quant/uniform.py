@@ -1,7 +1,8 @@
 """`qat`: uniform quantisation-aware training at 2 to 8 bits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Real
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,9 +68,10 @@ def qat(
             `is_quantized` matches no leaf; from `value` for a site that `init` was not told of.
 
     Example:
+        >>> from jgc.quant import Place
         >>> quantizer = qat(bits=4)
         >>> params = {"kernel": jnp.array([[7.0], [-2.6]])}
-        >>> quant = quantizer.init(params, {"message": jax.ShapeDtypeStruct((2, 1), jnp.float32)})
+        >>> quant = quantizer.init(params, {"message": Place((2, 1), jnp.float32)})
         >>> quantizer.weight(quant, params)["kernel"].tolist()
         [[7.0], [-3.0]]
         >>> x = jnp.array([[0.0], [1.5]])
@@ -86,7 +88,7 @@ def qat(
     check_bits("bits_values", bits_values)
     observe = range_rule(ranges)
 
-    def init(params: Params, sites: dict[str, jax.ShapeDtypeStruct]) -> Quant:
+    def init(params: Params, sites: Mapping[str, Any]) -> Quant:
         names = chosen(params, is_quantized, "is_quantized")
         return Quant(
             weights={name: jnp.array(bits, jnp.int32) for name in names},

@@ -15,6 +15,7 @@ from jgc.data import Dataset, training_graph
 from jgc.graph import GraphsTuple, SparseRows
 from jgc.pack.operations import operations
 from jgc.prune import sparsity_of
+from jgc.quant import average_bits, learned_sites
 from jgc.study.method import Level
 from jgc.study.plan import Plan
 from jgc.study.rows import FIELDS, row_key
@@ -167,7 +168,8 @@ def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
         quantizer = job.method.quantizer(jax.numpy.int32(level.bits or 8))
         grids = quantizer.grids(model.quant, model.params)
         symmetric = quantizer.symmetric_weights
-        stats["sites"] = model.quant.sites
+        stored = quantizer.stored
+        stats["sites"] = model.quant.sites if stored is None else stored(model.quant)
     return {
         "params": model.params, "masks": model.masks, "grids": grids,
         "symmetric": symmetric, "stats": stats,
@@ -203,6 +205,8 @@ def _sizes(job: Job, bits: int, model: Model, artefact: dict[str, Any]) -> dict[
     }
     if model.masks is not None:
         sizes["sparsity"] = _achieved(model)
+    if model.quant is not None and learned_sites(model.quant):
+        sizes["bits_features"] = round(float(average_bits(model.quant)), 3)
     return sizes
 
 

@@ -24,6 +24,7 @@ FIELDS = {
     "sparsity": "fraction",
     "bits": "amount",
     "l2": "amount",
+    "bits_features": "amount",
     "seed": "count",
     "metric": "word",
     "val": "score",

@@ -15,8 +15,8 @@ GROUP = ("dataset", "split", "task", "model", "settings", "method", "sparsity", 
          "metric")  # fmt: skip
 
 ESTIMATED = (
-    "val", "test", "test_oracle", "bytes_dense", "bytes_file", "macs", "bops", "train_flops",
-    "compile_s", "wall_s",
+    "val", "test", "test_oracle", "bits_features", "bytes_dense", "bytes_file", "macs", "bops",
+    "train_flops", "compile_s", "wall_s",
 )  # fmt: skip
 
 

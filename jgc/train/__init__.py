@@ -1,10 +1,10 @@
 """Training: tasks, losses and metrics, and the loop as one compiled program over lanes."""
 
 from jgc.train.checkpoint import Checkpoint as Checkpoint
+from jgc.train.descent import Optimiser as Optimiser
 from jgc.train.loop import Best as Best
 from jgc.train.loop import Lane as Lane
 from jgc.train.loop import Model as Model
-from jgc.train.loop import Optimiser as Optimiser
 from jgc.train.loop import TrainState as TrainState
 from jgc.train.loop import lane_program as lane_program
 from jgc.train.losses import LOSSES as LOSSES

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 
 from jgc.forward import apply, sites
-from jgc.prune import PruneState, apply_masks, hold_at_zero
+from jgc.prune import PruneState, apply_masks
+from jgc.train.descent import Descent, DescentState, Optimiser, learned_leaves, with_leaves
 from jgc.train.method import Method, Phase, check_method
 from jgc.train.metrics import larger_is_better
 from jgc.train.problem import Problem
@@ -75,7 +75,7 @@ class TrainState(NamedTuple):
 
     Attributes:
         model: The model being trained.
-        opt_state: Of the optimiser.
+        opt_state: Of the optimiser, for parameters and for what the quantiser learns.
         prune: Of the pruner; `None` where the method never prunes.
         best: Of the phase so far.
         loss: Mean training loss of each epoch so far, float32 `[n_epoch]`.
@@ -84,24 +84,12 @@ class TrainState(NamedTuple):
     """
 
     model: Model
-    opt_state: Any
+    opt_state: DescentState
     prune: PruneState | None
     best: Best
     loss: Array
     val: Array
     test: Array
-
-
-class Optimiser(NamedTuple):
-    """Settings of Adam.
-
-    Attributes:
-        learning_rate: > 0.
-        weight_decay: L2 penalty added to the gradient before Adam, as torch does, >= 0.
-    """
-
-    learning_rate: float = 0.01
-    weight_decay: float = 5e-4
 
 
 def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Optimiser):
@@ -197,7 +185,7 @@ class _Stage(NamedTuple):
             ).model
             params = drawn.params if model.masks is None else apply_masks(drawn.params, model.masks)
             model = model._replace(params=params, stats=drawn.stats)
-        opt_state = _chain(self.optimiser, self.method).init(model.params)
+        opt_state = _fresh(self.optimiser, self.method, model.params, model.quant)
         best = state.best._replace(val=worst, oracle=worst)
         return state._replace(model=model, opt_state=opt_state, best=best)
 
@@ -231,18 +219,21 @@ class _Stage(NamedTuple):
         graph, layout, target = self.task.batch(data, epoch, i, key)
         quantizer = self._quantizer(lane)
 
-        def loss_of(params):
-            model = state.model._replace(params=params)
+        def loss_of(params, learned):
+            quant = with_leaves(state.model.quant, learned)
+            model = state.model._replace(params=params, quant=quant)
             out, model, own = self._forward(model, quantizer, graph, layout, key)
             cost = 0.0 if quantizer is None else quantizer.cost(model.quant)
             return self.task.loss(out, target) + own + cost, model
 
         def descend(state):
             params, masks = state.model.params, state.model.masks
-            (loss, model), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
-            tx = _chain(self.optimiser, self.method, rate, lane.l2)
-            updates, opt_state = tx.update(grads, state.opt_state, params, masks=masks)
-            model = model._replace(params=optax.apply_updates(params, updates))
+            free = params, learned_leaves(quantizer, state.model.quant)
+            (loss, model), (grads, slopes) = jax.value_and_grad(loss_of, (0, 1), True)(*free)
+            descent = _descent(self.optimiser, self.method, rate, lane.l2)
+            params, opt_state = descent.params(grads, state.opt_state, params, masks)
+            quant, opt_state = descent.quant(slopes, opt_state, model.quant, quantizer)
+            model = model._replace(params=params, quant=quant)
             return state._replace(model=model, opt_state=opt_state), loss
 
         if self.task.steps == 1 and all(phase.rate for phase in self.phases):
@@ -328,7 +319,7 @@ def _init(
     history = jnp.full(method.epochs, jnp.nan)
     return TrainState(
         model=model,
-        opt_state=_chain(optimiser, method).init(params),
+        opt_state=_fresh(optimiser, method, params, quant),
         prune=prune,
         best=Best(model, worst, jnp.float32(jnp.nan), jnp.int32(-1), worst),
         loss=history,
@@ -337,15 +328,15 @@ def _init(
     )
 
 
-def _chain(optimiser: Optimiser, method: Method, rate: Scalar = 1.0, l2: Scalar = 0.0):
-    """Adam with L2; the last link holds pruned weights at zero whatever momentum does."""
-    links = [
-        optax.add_decayed_weights(l2 if method.l2 else optimiser.weight_decay),
-        optax.adam(optimiser.learning_rate * rate),
-    ]
-    if method.pruner is not None:
-        links.append(hold_at_zero())
-    return optax.with_extra_args_support(optax.chain(*links))
+def _fresh(optimiser: Optimiser, method: Method, params, quant):
+    """Moments of a new phase; which leaves of `quant` are learned does not depend on the lane."""
+    quantizer = None if method.quantizer is None else method.quantizer(jnp.int32(8))
+    return _descent(optimiser, method).init(params, learned_leaves(quantizer, quant))
+
+
+def _descent(optimiser: Optimiser, method: Method, rate: Scalar = 1.0, l2: Scalar = 0.0) -> Descent:
+    decay = l2 if method.l2 else optimiser.weight_decay
+    return Descent(optimiser._replace(weight_decay=decay), method.pruner is not None, rate)
 
 
 def _worst(metric: str) -> Array:

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgc.train.checkpoint import Checkpoint, fingerprint
+from jgc.train.descent import Optimiser
 from jgc.train.lanes import everywhere, fill, lane_mesh, on_lanes, over_lanes
-from jgc.train.loop import Lane, Optimiser, TrainState, lane_program
+from jgc.train.loop import Lane, TrainState, lane_program
 from jgc.train.method import Method
 from jgc.train.problem import Problem
 

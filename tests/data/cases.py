@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -89,6 +90,27 @@ def write_rings(folder: Path) -> None:
         put(folder, f"tudataset/RING/RING_{part}.txt", text)
 
 
+def dgcnn_text() -> str:
+    """20 triangles with a tail; the first has a self loop, a double and an edge one way only."""
+    first = "4 2\n2 4 0 1 1 2\n1 1 2\n3 3 0 1 3\n1 1 2\n"
+    other = "4 0\n2 2 1 2\n2 2 0 2\n3 3 0 1 3\n1 1 2\n"
+    return "20\n" + (first + other) * 10
+
+
+def zipped(name: str, text: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(f"folder/{name}", text)
+    return buffer.getvalue()
+
+
+DGCNN = "dgcnn/REDDIT-BINARY/REDDIT-BINARY.zip"
+
+
+def write_dgcnn(folder: Path) -> None:
+    put(folder, DGCNN, zipped("REDDIT-BINARY.txt", dgcnn_text()))
+
+
 def npz_entries() -> dict[str, np.ndarray]:
     """A ring of 600 nodes with one self loop, three classes, four features."""
     n = 600
@@ -145,6 +167,7 @@ def write_bbbp_classes(folder: Path) -> None:
 CASES = [
     Case("cora", write_planetoid, 1, 640, 1280, 3, 2, "public"),
     Case("tu:RING", write_rings, 20, 60, 120, 1, 2, "fold-0"),
+    Case("reddit-binary-dgcnn", write_dgcnn, 20, 80, 160, 1, 2, "fold-0"),
     Case("cora-npz", write_npz, 1, 600, 1200, 4, 3, "random"),
     Case("chameleon", write_geom, 1, 4, 4, 2, 2, "geom-gcn"),
     Case("bbbp", write_bbbp, 11, 110, 200, 47, 1, "scaffold"),

@@ -41,8 +41,23 @@ P = pickle.dumps(cases.planetoid_parts()["ally"], protocol=4)
 N = cases.npz_bytes(cases.npz_entries())
 OBJECTS = np.array([{}], object)
 
+D, DGCNN = cases.DGCNN, cases.dgcnn_text()
+
+
+def _dgcnn(text: str) -> bytes:
+    return cases.zipped("REDDIT-BINARY.txt", text)
+
+
 # set, file, what it holds instead, what the message says
 BAD = [
+    ("reddit-binary-dgcnn", D, _dgcnn(DGCNN[:-6]), "BINARY.txt: the file ends early"),
+    ("reddit-binary-dgcnn", D, _dgcnn(DGCNN + "3 1\n"), "line 102 comes after the last of 20"),
+    ("reddit-binary-dgcnn", D, _dgcnn(_line(DGCNN, 4, "1 2 2\n")), "line 4 has 3 .* 4 were due"),
+    ("reddit-binary-dgcnn", D, _dgcnn(_line(DGCNN, 4, "1 1 x\n")), "line 4 is '1 1 x', not whole"),
+    ("reddit-binary-dgcnn", D, _dgcnn(_line(DGCNN, 4, "1 1 4\n")), "node 1 .* joined to 4, which"),
+    ("reddit-binary-dgcnn", D, _dgcnn(_line(DGCNN, 2, "0 1\n")), "a graph has 0 nodes"),
+    ("reddit-binary-dgcnn", D, cases.zipped("other.txt", ""), "holds no REDDIT-BINARY.txt"),
+    ("reddit-binary-dgcnn", D, b"PK", "REDDIT-BINARY.zip: truncated or damaged"),
     ("tu:TINY", T + "A.txt", TU["A"] + "3, 99\n", r"TINY_A.txt: line 18 .*\(3, 99\).*nodes 1..9"),
     ("tu:TINY", T + "A.txt", TU["A"] + "0, 1\n", r"TINY_A.txt: line 18 .*\(0, 1\)"),
     ("tu:TINY", T + "A.txt", TU["A"] + "1, 4\n", "TINY_A.txt: line 18 is an edge between two"),

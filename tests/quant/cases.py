@@ -9,19 +9,34 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import nnx
 
-from jgc.quant import METHODS, Quantizer
+from jgc.quant import METHODS, Place, Quantizer
+
+PLACE = Place((12, 3), jnp.float32, of_nodes=True)
+SITES = {"conv1/message": PLACE, "output": PLACE}
+# The same values in a batch of two graphs.
+BATCH = {site: place._replace(n_graph=2) for site, place in SITES.items()}
 
 
 class Case(NamedTuple):
     name: str
     settings: dict
     method: str = "qat"
+    sites: dict = SITES
 
     def build(self, bits) -> Quantizer:
         return METHODS[self.method](bits, **self.settings)
 
+    @property
+    def one_grid(self) -> bool:
+        """Whether a site has one grid, given by the values at hand alone."""
+        return self.method != "a2q"
+
     def __str__(self):
         return self.name
+
+
+def anywhere(site: str) -> bool:
+    return site != "output"
 
 
 CASES = (
@@ -29,12 +44,11 @@ CASES = (
     Case("qat-tensor-abs", {"per_channel": False, "ranges": "abs", "clip_gradient": False}),
     Case("qat-affine-per", {"symmetric_weights": False, "ranges": "per"}),
     Case("qat-symmetric-values", {"symmetric_values": True}),
+    Case("degree", {}, "degree"),
+    Case("degree-mom-ste", {"ranges": "mom", "clip_gradient": False}, "degree"),
+    Case("a2q", {"is_feature": anywhere}, "a2q"),
+    Case("a2q-groups", {"is_feature": anywhere, "groups": 5}, "a2q", BATCH),
 )
-
-SITES = {
-    "conv1/message": jax.ShapeDtypeStruct((12, 3), jnp.float32),
-    "output": jax.ShapeDtypeStruct((12, 3), jnp.float32),
-}
 
 
 def plain_params(seed: int = 0):

@@ -32,8 +32,11 @@ def _quick(programs):
     del programs
 
 
-def test_from_the_file_alone_comes_the_reported_accuracy(tmp_path):
-    result, data = compressed("global:0.5", "qat:4"), tiny_nodes()
+@pytest.mark.parametrize(
+    "words", [("global:0.5", "qat:4"), (None, "degree:3"), ("global:0.5", "a2q:3")], ids=str
+)
+def test_from_the_file_alone_comes_the_reported_accuracy(tmp_path, words):
+    result, data = compressed(*words), tiny_nodes()
     result.save(tmp_path)
     artefact = pack.load(tmp_path / "model.safetensors")
     stored = artefact.stats["sites"]
@@ -46,12 +49,14 @@ def test_from_the_file_alone_comes_the_reported_accuracy(tmp_path):
         return jnp.asarray(place)
 
     sites = jax.tree_util.tree_map_with_path(from_file, result.best.quant.sites)
-    quantizer = quant.qat(4)._replace(weight=lambda quant, params: params)
+    name, _, bits = words[1].partition(":")
+    quantizer = quant.METHODS[name](int(bits))._replace(weight=lambda quant, params: params)
     out, _ = apply(
         result.model, artefact.params, data.graphs[0], None, Quant({}, sites), quantizer=quantizer
     )
     split = artefact.meta["config"]["split"]
     (parts,) = [s for s in data.splits if s.name == split]
+    assert ("bits_features" in result.rows[-1]) == (name == "a2q")
     for name in ("val", "test"):
         mask = jnp.zeros(len(data.labels), bool).at[getattr(parts, name)].set(True)
         found = METRICS["accuracy"](out, jnp.asarray(data.labels), mask)

@@ -102,6 +102,14 @@ def qat(bits):
     return quant.METHODS["qat"](bits)
 
 
+def degree(bits):
+    return quant.METHODS["degree"](bits, low=0.2, high=0.6)
+
+
+def a2q(bits):
+    return quant.METHODS["a2q"](bits)
+
+
 def mlp():
     return MLP(hidden=5, dropout=0.3)
 
@@ -134,6 +142,8 @@ CASES = (
     Case("l2", mlp, (DENSE,), l2=True),
     Case("qat", mlp, (Phase(3, quantize=True),), None, qat),
     Case("global+qat", mlp, (DENSE, TUNE, Phase(2, quantize=True)), pruner("global"), qat),
+    Case("degree", gcn, (Phase(3, quantize=True),), None, degree),
+    Case("a2q", gcn, (Phase(3, quantize=True),), None, a2q),
     Case("links", gcn, (DENSE,), None, None, tiny_links),
     Case("graphs", gin, (DENSE, TUNE), pruner("global"), None, tiny_graphs),
 )

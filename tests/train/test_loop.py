@@ -201,7 +201,7 @@ def test_the_penalty_of_a_lane_stands_in_for_weight_decay(runs):
 def test_every_phase_has_a_fresh_optimiser(runs, name):
     case, state = TABLE[name], runs(name).state
     steps = problem(case.data(), batch_size=5).steps
-    count = optax.tree_utils.tree_get(state.opt_state, "count")
+    count = optax.tree_utils.tree_get(state.opt_state.params, "count")
     if case.phases[-1].rate == 0:
         assert (count == 0).all() and (state.loss[:, -1] == UNTRAINED).all()
         return

@@ -1,0 +1,70 @@
+"""Degree-Quant against plain quantisation-aware training at 4 bits, GIN on REDDIT-BINARY.
+
+The recipe of Tailor et al. (ICLR 2021), code: 5 layers of 64, mean readout, batches of 128, 200
+epochs, ten folds; Degree-Quant with lr 0.001, percentiles and protection 0.1 to 0.2, the baseline
+with lr 0.05 and moving averages. Published: 81.3 against 54.1 (paper), 86.2 against 56.2 (code).
+
+Differs: the learning rate is not halved every 50 epochs, the readout's statistics come from jgc's
+GIN with batch norm in every layer, all layers are quantised, and features are 1 and not the degree.
+
+    python experiments/quant/reddit.py --folds 1 --epochs 2      # try it
+    python experiments/quant/reddit.py                           # all of it
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+from jgc import data, quant
+from jgc.models import GIN, GraphModel, for_task
+from jgc.train import Method, Optimiser, Phase, lane, problem, train
+
+RUNS = {
+    "degree": (
+        lambda bits: quant.degree(bits, low=0.1, high=0.2, ranges="per"),
+        Optimiser(0.001, 4e-5),
+    ),
+    "qat": (
+        lambda bits: quant.qat(bits, ranges="mom", clip_gradient=False, per_channel=False),
+        Optimiser(0.05, 4e-5),
+    ),
+    "dense": (None, Optimiser(0.005, 2e-4)),
+}
+
+
+def main() -> None:
+    """Trains the folds of each method and prints accuracies in percent."""
+    words = argparse.ArgumentParser()
+    words.add_argument("--folds", type=int, default=10)
+    words.add_argument("--epochs", type=int, default=200)
+    words.add_argument("--methods", nargs="+", default=list(RUNS), choices=list(RUNS))
+    given = words.parse_args()
+    set_ = data.load("reddit-binary-dgcnn")
+    task = problem(set_, batch_size=128)
+    encoder = GIN(hidden=64, out=64, layers=5, dropout=0.5)
+    model = for_task(GraphModel(encoder, readout="mean"), "graph", set_.n_class)
+    model = model.clone(out=set_.n_class)
+    for name in given.methods:
+        quantizer, optimiser = RUNS[name]
+        phases = (Phase(given.epochs, quantize=quantizer is not None),)
+        lanes = [lane(fold, split=fold, bits=4) for fold in range(given.folds)]
+        began = time.perf_counter()
+        done = train(
+            model, task, Method(name, phases, None, quantizer), lanes,
+            optimiser=optimiser, chunk=10,
+            report=lambda epoch, of, name=name: print(f"{name}: epoch {epoch} of {of}", flush=True),
+        )  # fmt: skip
+        best = done.state.best
+        tests = 100 * np.asarray(best.test)
+        each = done.run_s / given.epochs / given.folds
+        print(
+            f"{name}: test {tests.mean():.1f} +- {tests.std():.1f} (val "
+            f"{100 * best.val.mean():.1f}) over {given.folds} folds {tests.round(1).tolist()}; "
+            f"{each:.1f} s an epoch and fold, {time.perf_counter() - began:.0f} s in all",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

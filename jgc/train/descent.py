@@ -1,0 +1,106 @@
+"""Descent: Adam on the parameters, and on what a quantiser learns, each leaf at its own rate."""
+
+from typing import Any, NamedTuple
+
+import optax
+from jax import Array
+
+from jgc.prune import hold_at_zero
+from jgc.quant import Quant, Quantizer
+from jgc.tree import map_named, named_leaves
+
+Scalar = Any  # a Python number, or a traced array without axes
+
+
+class Optimiser(NamedTuple):
+    """Settings of Adam.
+
+    Attributes:
+        learning_rate: > 0.
+        weight_decay: L2 penalty added to the gradient before Adam, as torch does, >= 0; a lane's
+            own may be traced.
+    """
+
+    learning_rate: float = 0.01
+    weight_decay: Scalar = 5e-4
+
+
+class DescentState(NamedTuple):
+    """What Adam carries.
+
+    Attributes:
+        params: Of the parameters.
+        quant: Of the learned leaves of the quantiser; `None` where it learns none.
+    """
+
+    params: Any
+    quant: Any
+
+
+class Descent(NamedTuple):
+    """How one phase descends.
+
+    Attributes:
+        optimiser: Settings for the parameters.
+        hold: Pruned weights are held at zero.
+        rate: Factor on all learning rates.
+    """
+
+    optimiser: Optimiser
+    hold: bool
+    rate: Scalar = 1.0
+
+    def init(self, params: Any, learned: dict[str, Array]) -> DescentState:
+        """Fresh moments, for parameters and the leaves that `learned_leaves` found."""
+        quant = optax.scale_by_adam().init(learned) if learned else None
+        return DescentState(self._chain().init(params), quant)
+
+    def params(self, grads, state: DescentState, params, masks) -> tuple[Any, DescentState]:
+        """Parameters one step further."""
+        updates, moments = self._chain().update(grads, state.params, params, masks=masks)
+        return optax.apply_updates(params, updates), state._replace(params=moments)
+
+    def quant(
+        self, grads, state: DescentState, quant, quantizer: Quantizer | None
+    ) -> tuple[Any, DescentState]:
+        """The quantiser's state one step further; without learned leaves it stays as it is."""
+        if not grads or quantizer is None or quantizer.rates is None:
+            return quant, state
+        update: tuple[Any, Any] = optax.scale_by_adam().update(grads, state.quant)
+        directions, moments = update
+        leaves, rates = named_leaves(quant), quantizer.rates(quant)
+        moved = {name: leaves[name] - self.rate * rates[name] * directions[name] for name in grads}
+        return with_leaves(quant, moved), state._replace(quant=moments)
+
+    def _chain(self):
+        """Adam with L2; the last link holds pruned weights at zero whatever momentum does."""
+        links = [
+            optax.add_decayed_weights(self.optimiser.weight_decay),
+            optax.adam(self.optimiser.learning_rate * self.rate),
+        ]
+        if self.hold:
+            links.append(hold_at_zero())
+        return optax.with_extra_args_support(optax.chain(*links))
+
+
+def learned_leaves(quantizer: Quantizer | None, quant: Quant | None) -> dict[str, Array]:
+    """The leaves of `quant` that descend on the loss, by name.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jgc.quant import Place, a2q
+        >>> site = Place((3, 2), jnp.float32, of_nodes=True)
+        >>> quantizer = a2q()
+        >>> quant = quantizer.init({"kernel": jnp.ones((2, 2))}, {"update": site})
+        >>> list(learned_leaves(quantizer, quant))
+        ['sites/update/step', 'sites/update/bits']
+    """
+    if quantizer is None or quantizer.rates is None or quant is None:
+        return {}
+    leaves = named_leaves(quant)
+    return {name: leaves[name] for name in quantizer.rates(quant)}
+
+
+def with_leaves(quant: Any, leaves: dict[str, Array]) -> Any:
+    """A copy of `quant` with other values for some leaves, by name."""
+    return map_named(lambda name, leaf: leaves.get(name, leaf), quant) if leaves else quant
