@@ -45,3 +45,4 @@ from jgc.graph.random import dropout as dropout
 from jgc.graph.random import hash_bits as hash_bits
 from jgc.graph.structure import Structure as Structure
 from jgc.graph.structure import structure as structure
+from jgc.graph.top import top_nodes as top_nodes

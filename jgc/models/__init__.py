@@ -17,10 +17,12 @@ from jgc.models.gin import GINConv as GINConv
 from jgc.models.heads import GraphModel as GraphModel
 from jgc.models.heads import for_task as for_task
 from jgc.models.heads import link_scores as link_scores
+from jgc.models.hgp_sl import HGPSL as HGPSL
 from jgc.models.layers import Site as Site
 from jgc.models.mlp import MLP as MLP
 from jgc.models.sage import GraphSAGE as GraphSAGE
 from jgc.models.sage import SAGEConv as SAGEConv
+from jgc.models.sparsemax import sparsemax as sparsemax
 
 MODELS: dict[str, type[nn.Module]] = {
     "gcn": GCN,
@@ -28,6 +30,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "gin": GIN,
     "sage": GraphSAGE,
     "mlp": MLP,
+    "hgp-sl": HGPSL,
 }
 
 
