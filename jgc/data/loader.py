@@ -7,7 +7,7 @@ from pathlib import Path
 from jgc.data.block_model import sbm
 from jgc.data.dataset import DataError, Dataset, Parsed
 from jgc.data.geom_gcn import geom_gcn_splits, read_geom_gcn, split_source
-from jgc.data.links import graph_pairs, link_split
+from jgc.data.links import FRACTIONS, graph_pairs, link_split
 from jgc.data.moleculenet import read_moleculenet
 from jgc.data.motifs import motif
 from jgc.data.npz import read_npz
@@ -80,8 +80,8 @@ def load(
         task: "link" makes a link prediction task of a node set; by default the set's own task.
         split: Node sets: "public", "random" (20 a class, 500, the rest; by `seed`), "geom-gcn"
             (the ten published splits). Graph sets: "kfold" (stratified, with an inner hold-out),
-            "random" (80/10/10), "scaffold" (molecules). Link tasks: "link" (85/5/10). `None`: the
-            set's default.
+            "random" (80/10/10), "scaffold" (molecules). Link tasks: "link" (85/5/10) or "link-80"
+            (80/5/15). `None`: the set's default.
         seed: Seed of the first split; the next ones count on. It changes no graph.
         n_splits: How many; for "kfold" the number of folds. By default 10 for "kfold" and
             "geom-gcn", else 1.
@@ -155,9 +155,15 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
         case "geom-gcn":
             files = find_files(f"{spec.name} splits", split_source(spec.name), folder=folder)
             return geom_gcn_splits(files, labels, split_source(spec.name).files[: n_splits or 10])
-        case "link":
-            graph, n_node = parsed.graphs[0], int(parsed.graphs[0].n_node[0])
-            return tuple(link_split(graph_pairs(graph), n_node=n_node, seed=s) for s in seeds)
+        case "link" | "link-80":
+            pairs, n_node = graph_pairs(parsed.graphs[0]), int(parsed.graphs[0].n_node[0])
+            held_out = FRACTIONS[split]
+            return tuple(
+                link_split(pairs, n_node=n_node, seed=s, fractions=held_out)._replace(
+                    name=f"{split}-{s}"
+                )
+                for s in seeds
+            )
     if task == "node":
         return tuple(class_split(labels, seed=s) for s in seeds)
     return tuple(random_split(len(parsed.graphs), seed=s) for s in seeds)
@@ -165,7 +171,7 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
 
 def _allowed(spec: Spec, task: str, parsed: Parsed) -> list[str]:
     if task == "link":
-        return ["link"]
+        return list(FRACTIONS)
     if task == "node":
         public = ["public"] if parsed.public else []
         has_files = spec.name in ("cora", "citeseer", "pubmed", "chameleon")

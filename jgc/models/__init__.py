@@ -14,6 +14,7 @@ from jgc.models.gcn import GCN as GCN
 from jgc.models.gcn import GCNConv as GCNConv
 from jgc.models.gin import GIN as GIN
 from jgc.models.gin import GINConv as GINConv
+from jgc.models.gnae import GNAE as GNAE
 from jgc.models.heads import GraphModel as GraphModel
 from jgc.models.heads import for_task as for_task
 from jgc.models.heads import link_scores as link_scores
@@ -31,6 +32,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "sage": GraphSAGE,
     "mlp": MLP,
     "hgp-sl": HGPSL,
+    "ness": GNAE,
 }
 
 
@@ -56,6 +58,16 @@ def named(name: str, **settings) -> nn.Module:
     for setting in settings:
         _check(f"setting of {name}", setting, known)
     return MODELS[name](**settings)
+
+
+def task_of(name: str) -> str | None:
+    """The one task that a model is made for; `None` where it serves several or is unknown.
+
+    Example:
+        >>> task_of("ness"), task_of("gcn")
+        ('link', None)
+    """
+    return getattr(MODELS.get(name), "task", None)
 
 
 def _check(what: str, word: str, known: list[str]) -> None:

@@ -7,7 +7,7 @@ import flax.linen as nn
 
 from jgc import prune, quant
 from jgc.data import Dataset
-from jgc.models import GraphModel, for_task, named
+from jgc.models import GraphModel, for_task, named, task_of
 from jgc.study.recipe import Settings
 from jgc.train import Method, Optimiser, Phase
 
@@ -19,6 +19,7 @@ DEFAULTS: dict[tuple[str, str], Settings] = {
         hidden=32, dropout=0.0, epochs=200, learning_rate=0.01, weight_decay=0.0
     ),
     ("link", "gat"): Settings(hidden=8, heads=4, learning_rate=0.005),
+    ("link", "ness"): Settings(dropout=0.2, parts=4),
     ("graph", ""): Settings(
         hidden=64, epochs=100, learning_rate=0.01, weight_decay=0.0, batch_size=32, readout="sum"
     ),
@@ -95,7 +96,9 @@ def build(task: str, model: str, settings: Settings | None) -> tuple[nn.Module, 
     )
     own = ("hidden", "layers", "heads", "dropout", "input_dropout", "batch_norm")
     chosen = merged.model_dump(include=set(own), exclude_none=True)
-    if task == "link":
+    if task_of(model) == "link":
+        chosen["out"] = chosen.pop("hidden")  # One map alone, whose width is the embedding's.
+    elif task == "link":
         # The embedding is half as wide as the hidden layer: 32 and 16 in Kipf and Welling's paper.
         chosen["out"] = max(chosen["hidden"] * chosen.get("heads", 1) // 2, 1)
     elif task == "graph":

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jgc.graph import from_edges
-from jgc.models import MODELS, GraphModel, named
+from jgc.models import MODELS, for_task, named
 
 # Edges one way and both, a loop at 2, node 4 without edges.
 SENDERS = [0, 1, 1, 2, 2, 3, 0]
@@ -20,11 +20,14 @@ SETTINGS = {
     "sage": ("sage", {"dropout": 0.0}),
     "sage, batch norm": ("sage", {"dropout": 0.0, "batch_norm": True}),
     "mlp": ("mlp", {"dropout": 0.0, "batch_norm": True}),
+    "hgp-sl": ("hgp-sl", {"dropout": 0.0}),
 }
 assert {name for name, _ in SETTINGS.values()} == set(MODELS), "every model of MODELS has a row"
 TABLE = {
     key: named(name, hidden=4, out=3, **settings) for key, (name, settings) in SETTINGS.items()
 }
+# Models whose answers are one a graph; all others answer for every node.
+OF_GRAPHS = [key for key, model in TABLE.items() if getattr(model, "task", None) == "graph"]
 
 
 def graph(nodes=None, n_node=5):
@@ -37,7 +40,7 @@ def edgeless(n_node=3):
 
 
 def readout(key):
-    return GraphModel(TABLE[key], out=2, dropout=0.0)
+    return for_task(TABLE[key], "graph", 2).clone(dropout=0.0)
 
 
 def wave(shape, phase):
