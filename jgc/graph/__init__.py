@@ -46,4 +46,5 @@ from jgc.graph.random import dropout as dropout
 from jgc.graph.random import hash_bits as hash_bits
 from jgc.graph.structure import Structure as Structure
 from jgc.graph.structure import structure as structure
+from jgc.graph.top import Selection as Selection
 from jgc.graph.top import top_nodes as top_nodes

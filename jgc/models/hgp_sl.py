@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout, aggregate, pool, top_nodes
+from jgc.graph import GraphsTuple, Layout, Selection, aggregate, pool, top_nodes
 from jgc.graph import layout as layout_of
 from jgc.models.gcn import GCNConv
 from jgc.models.layers import Dropout, Linear, Site, at_input
@@ -51,12 +51,12 @@ class StructurePool(nn.Module):
             nodes of a batch: small batches are the fast ones.
         """
         near = aggregate(x, level, reduce="mean") if weights is None else weights @ x
-        nodes, kept = top_nodes(jnp.abs(x - near).sum(-1), level, self.ratio)
+        selection, kept = top_nodes(jnp.abs(x - near).sum(-1), level, self.ratio)
         if weights is None:
-            between = _edges_among(nodes, level)
+            between = _edges_among(selection, level)
         else:
-            between = _rows(_rows(weights, nodes).T, nodes).T
-        x = _rows(x, nodes)
+            between = selection.rows(selection.rows(weights).T).T
+        x = selection.rows(x)
         return x, self._learned(x, between, kept), kept
 
     def _learned(self, x: Array, between: Array, kept: Layout) -> Array:
@@ -147,15 +147,9 @@ def _readout(x: Array, level: Layout) -> Array:
     return jnp.concatenate([pool(x, level, "max"), pool(x, level, "mean")], 1)
 
 
-def _edges_among(nodes: Array, level: Layout) -> Array:
+def _edges_among(selection: Selection, level: Layout) -> Array:
     """1 where an edge runs from the column's node to the row's, `[n_kept, n_kept]`."""
-    n_kept = nodes.shape[0]
-    slots = jnp.full(level.n_node + 1, n_kept).at[nodes].set(jnp.arange(n_kept))
+    n_kept = selection.nodes.shape[0]
+    rows, cols = selection.slots[level.edges.rows], selection.slots[level.edges.cols]
     # Nodes that were not kept have a slot beyond the last, which is dropped.
-    rows, cols = slots[level.edges.rows], slots[level.edges.cols]
     return jnp.zeros((n_kept, n_kept)).at[rows, cols].set(1, mode="drop")
-
-
-def _rows(x: Array, nodes: Array) -> Array:
-    """Rows of `x`, 0 in the slots that no node fills."""
-    return x.at[nodes].get(mode="fill", fill_value=0)

@@ -27,7 +27,8 @@ def test_every_graph_keeps_its_best(ratio, extra):
     scores = np.random.default_rng(0).normal(size=graph.nodes.shape[0]).astype(np.float32)
     scores[10:] = 100
     at = layout(graph)
-    nodes, kept = jax.jit(top_nodes, static_argnums=2)(scores, at, ratio)
+    selection, kept = jax.jit(top_nodes, static_argnums=2)(scores, at, ratio)
+    nodes = selection.nodes
     starts = np.append(0, np.cumsum(SIZES))
     for g, n in enumerate(SIZES):
         order = starts[g] + np.argsort(-scores[starts[g] : starts[g + 1]], kind="stable")
@@ -40,10 +41,25 @@ def test_every_graph_keeps_its_best(ratio, extra):
 
 
 def test_ties_go_to_the_lower_index_and_levels_stack():
-    nodes, kept = top_nodes(np.zeros(10), layout(joined()), 0.5)
-    assert [kept_of(nodes, kept, g) for g in range(3)] == [[0, 1, 2], [5], [6, 7]]
+    first, kept = top_nodes(np.zeros(10), layout(joined()), 0.5)
+    assert [kept_of(first.nodes, kept, g) for g in range(3)] == [[0, 1, 2], [5], [6, 7]]
     again, fewer = top_nodes(np.arange(kept.n_node), kept, 0.5)
-    assert [kept_of(again, fewer, g) for g in range(3)] == [[2, 1], [3], [5]]
+    assert [kept_of(again.nodes, fewer, g) for g in range(3)] == [[2, 1], [3], [5]]
+
+
+def test_rows_move_to_their_slots_and_gradients_back():
+    scores = np.random.default_rng(1).normal(size=10).astype(np.float32)
+    selection, kept = top_nodes(scores, layout(joined()), 0.5)
+    x = np.random.default_rng(2).normal(size=(10, 2)).astype(np.float32)
+    moved = np.asarray(selection.rows(x))
+    real = np.asarray(kept.node_mask)
+    np.testing.assert_array_equal(moved[real], x[np.asarray(selection.nodes)[real]])
+    assert not real.all() and (moved[~real] == 0).all()
+    weights = np.random.default_rng(3).normal(size=moved.shape).astype(np.float32)
+    gradient = np.asarray(jax.grad(lambda x: (selection.rows(x) * weights).sum())(x))
+    expected = np.zeros_like(x)
+    expected[np.asarray(selection.nodes)[real]] = weights[real]
+    np.testing.assert_array_equal(gradient, expected)
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1.5])

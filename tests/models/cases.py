@@ -21,10 +21,13 @@ SETTINGS = {
     "sage, batch norm": ("sage", {"dropout": 0.0, "batch_norm": True}),
     "mlp": ("mlp", {"dropout": 0.0, "batch_norm": True}),
     "hgp-sl": ("hgp-sl", {"dropout": 0.0}),
+    "ness": ("ness", {"dropout": 0.0}),
 }
 assert {name for name, _ in SETTINGS.values()} == set(MODELS), "every model of MODELS has a row"
+WIDTHS = {name: {} if name == "ness" else {"hidden": 4} for name in MODELS}
 TABLE = {
-    key: named(name, hidden=4, out=3, **settings) for key, (name, settings) in SETTINGS.items()
+    key: named(name, out=3, **WIDTHS[name], **settings)
+    for key, (name, settings) in SETTINGS.items()
 }
 # Models whose answers are one a graph; all others answer for every node.
 OF_GRAPHS = [key for key, model in TABLE.items() if getattr(model, "task", None) == "graph"]
@@ -39,8 +42,11 @@ def edgeless(n_node=3):
     return from_edges([], [], nodes=wave((n_node, WIDTH), 1))
 
 
-def readout(key):
-    return for_task(TABLE[key], "graph", 2).clone(dropout=0.0)
+def pooled(key):
+    """The model for graphs; as it is where it is made for other tasks."""
+    model = TABLE[key]
+    made_for_graphs = getattr(model, "task", "graph") == "graph"
+    return for_task(model, "graph", 2).clone(dropout=0.0) if made_for_graphs else model
 
 
 def wave(shape, phase):

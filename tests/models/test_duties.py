@@ -12,7 +12,7 @@ from jax import export
 import jgc.forward
 from jgc.graph import batch, layout, pad, sparse_rows
 from jgc.models import MODELS
-from tests.models.cases import OF_GRAPHS, TABLE, WIDTH, edgeless, graph, readout, variables
+from tests.models.cases import OF_GRAPHS, TABLE, WIDTH, WIDTHS, edgeless, graph, pooled, variables
 
 models = pytest.mark.parametrize("key", TABLE)
 # Duties that compile much and that a batch norm more or less does not touch.
@@ -22,9 +22,9 @@ TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 
 @functools.cache
-def compiled(key, train=False, pooled=False):
+def compiled(key, train=False, whole=False):
     """`(variables, graph, layout) -> (result, updated statistics)`."""
-    model = readout(key) if pooled else TABLE[key]
+    model = pooled(key) if whole else TABLE[key]
     return jax.jit(
         lambda variables, graph, at: model.apply(
             variables, graph, at, train=train, mutable=["batch_stats"]
@@ -33,8 +33,8 @@ def compiled(key, train=False, pooled=False):
 
 
 @functools.cache
-def weights(key, pooled=False):
-    return variables(readout(key) if pooled else TABLE[key], graph())
+def weights(key, whole=False):
+    return variables(pooled(key) if whole else TABLE[key], graph())
 
 
 def run(key, on, train=False):
@@ -173,10 +173,10 @@ def test_dropout_acts_in_training_and_by_its_key(key):
 
 
 @models
-@pytest.mark.parametrize("pooled", [False, True])
-def test_sites_are_listed_in_the_order_they_are_visited(key, pooled):
-    model = readout(key) if pooled else TABLE[key]
-    listed = jgc.forward.sites(model, weights(key, pooled), graph())
+@pytest.mark.parametrize("whole", [False, True])
+def test_sites_are_listed_in_the_order_they_are_visited(key, whole):
+    model = pooled(key) if whole else TABLE[key]
+    listed = jgc.forward.sites(model, weights(key, whole), graph())
     assert list(listed) and len(set(listed)) == len(listed)
     words = {path.rsplit("/", 1)[-1].rstrip("123456789") for path in listed}
     wanted = {"input", "output"} if "mlp" in key else {"input", "message", "aggregate", "output"}
@@ -194,7 +194,7 @@ def test_sites_are_listed_in_the_order_they_are_visited(key, pooled):
 
     quantizer = SimpleNamespace(weight=lambda quant, params: params, value=value)
     forward = functools.partial(jgc.forward.apply, model, quant=(), quantizer=quantizer)
-    jax.eval_shape(forward, weights(key, pooled), graph())
+    jax.eval_shape(forward, weights(key, whole), graph())
     assert visited == list(listed)
 
 
@@ -208,8 +208,9 @@ def test_lowers_for_every_platform(key):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_defaults_run_and_depth_is_a_setting(name):
-    model = MODELS[name](hidden=4, out=3, layers=3)
+    depth = {"layers": 3} if hasattr(MODELS[name], "layers") else {}
+    model = MODELS[name](out=3, **WIDTHS[name], **depth)
     shapes = jax.eval_shape(model.init_with_output, jax.random.key(0), graph())
     assert shapes[0].shape == (n_answer(name), 3)
     stack = [layer for layer in shapes[1]["params"] if not layer.startswith("head")]
-    assert sum("3" in layer for layer in stack) == 1
+    assert sum("3" in layer for layer in stack) == len(depth)

@@ -7,7 +7,7 @@ import pytest
 
 from jgc.graph import batch, layout, pad
 from jgc.models import GCN, GIN, MODELS, GraphModel, for_task, link_scores, named
-from tests.models.cases import edgeless, graph, variables
+from tests.models.cases import WIDTHS, edgeless, graph, variables
 
 
 def test_link_scores_by_hand_and_symmetric():
@@ -44,7 +44,7 @@ def test_readouts_see_the_size_of_a_graph_only_in_the_sum(readout, shrunk):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_for_task_fits_every_model(name):
-    model = named(name, hidden=4, out=6)
+    model = named(name, out=6, **WIDTHS[name])
     shapes, tasks = {}, ("node", "link", "graph")
     for task in (only,) if (only := getattr(model, "task", None)) else tasks:
         fitted = for_task(model, task, 2)

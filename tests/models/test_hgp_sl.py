@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jgc.graph import batch, from_edges, layout, pad
+from jgc.graph import batch, coalesce, from_edges, layout, pad
 from jgc.models import HGPSL, for_task
 from tests.models.cases import edgeless, variables, wave
 from tests.models.test_sparsemax import by_sorting
@@ -18,7 +18,7 @@ def ring(n, phase):
     """A ring of `n` nodes with one chord."""
     ends = np.arange(n)
     senders, receivers = np.append(ends, 0), np.append((ends + 1) % n, n // 2)
-    return from_edges(senders, receivers, nodes=wave((n, 5), phase), undirected=True)
+    return coalesce(from_edges(senders, receivers, nodes=wave((n, 5), phase), undirected=True))
 
 
 def by_hand(p, graph):
