@@ -264,7 +264,7 @@ def _edges(graphs: Collection, ids, budget: Budget, node_of, node_slot, node_mas
 
 
 def members_of(node_graph: Array, n_node: Array) -> Structure:
-    """Pattern graphs x nodes: nodes lie in the order of their graphs, so both sorted orders are known."""
+    """Graphs x nodes: nodes lie in the order of their graphs, so both sorted orders are known."""
     slot = jnp.arange(node_graph.shape[0], dtype=jnp.int32)
     return Structure(
         indptr=jnp.append(0, jnp.cumsum(n_node)).astype(jnp.int32), rows=node_graph, cols=slot,

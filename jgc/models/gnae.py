@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout, aggregate, dropout, edge_sum
+from jgc.graph import GraphsTuple, Layout, aggregate, edge_sum
 from jgc.graph import layout as layout_of
-from jgc.models.layers import Linear, Site, at_input
+from jgc.models.layers import Dropout, Linear, Site, at_input
 
 
 class GNAE(nn.Module):
@@ -65,7 +65,7 @@ class GNAE(nn.Module):
         """1 for each edge that stays (`None`: all do) and how many each node receives."""
         if not train or self.dropout == 0:
             return None, layout.in_degree
-        drawn = dropout(layout.edge_mask.astype(jnp.float32), self.dropout, self.make_rng("dropout"))
+        drawn = Dropout(self.dropout, name="dropout")(jnp.ones(layout.edges.n_entry), train)
         kept = (drawn > 0).astype(jnp.float32)
         return kept, edge_sum(layout.edges, kept)
 

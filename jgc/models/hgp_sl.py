@@ -1,4 +1,4 @@
-"""HGP-SL: graphs made smaller layer by layer, their edges learned anew (Zhang et al., AAAI 2020)."""
+"""HGP-SL: ever smaller graphs whose edges are learned anew (Zhang et al., AAAI 2020)."""
 
 from typing import ClassVar
 

@@ -13,6 +13,7 @@ from jgc.data import (
     scaffold_split,
     stratified_folds,
     training_graph,
+    training_parts,
 )
 from jgc.data.links import graph_pairs
 from jgc.data.pairs import unique_pairs
@@ -115,6 +116,24 @@ def test_link_parts_are_disjoint_and_training_graph_leaks_nothing():
         assert all(i < j for part in parts for i, j in part)
         graph = training_graph(data, split)
         assert {tuple(p) for p in graph_pairs(graph).tolist()} == parts[0]
+
+
+def test_the_wider_link_split_holds_out_fifteen_percent():
+    split = load("sbm", task="link", split="link-80").splits[0]
+    assert [len(part) for part in split[:5]] == [4224, 263, 791, 263, 791]
+    assert split.name == "link-80-0"
+
+
+def test_training_parts_are_the_training_edges_each_in_one_part():
+    data = load("sbm", task="link")
+    split, n_node = data.splits[0], int(data.graphs[0].n_node[0])
+    graph, pairs = training_parts(data, split, 4, seed=1)
+    assert (pairs % n_node == split.train).all()
+    assert sorted(np.bincount(pairs[:, 0] // n_node).tolist()) == [1122] * 4
+    assert (pairs[:, 0] // n_node == pairs[:, 1] // n_node).all()
+    assert (graph_pairs(graph) == pairs[np.lexsort(pairs.T[::-1])]).all()
+    assert (training_parts(data, split, 4, seed=2)[1] != pairs).any()
+    assert (training_parts(data, split, 1, seed=1)[1] == split.train).all()
 
 
 def test_scaffold_split_order_and_ties():

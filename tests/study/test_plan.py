@@ -1,6 +1,6 @@
 import pytest
 
-from jgc.models import GCN, GraphModel
+from jgc.models import GCN, HGPSL, GraphModel
 from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Settings
@@ -27,6 +27,17 @@ def test_models_fit_their_task():
     graphs = plan(tiny_graphs(), "gin", Settings(hidden=6, readout="max")).model
     assert isinstance(graphs, GraphModel) and graphs.out == 3
     assert (graphs.readout, graphs.encoder.hidden, graphs.encoder.out) == ("max", 6, 6)
+
+
+def test_models_that_are_made_for_one_task():
+    ness = plan(tiny_links(), "ness")
+    assert (ness.model.out, ness.model.dropout, ness.settings.parts) == (32, 0.2, 4)
+    assert plan(tiny_links(), "gcn").settings.parts is None
+    pooling = plan(tiny_graphs(), "hgp-sl", Settings(hidden=6)).model
+    assert isinstance(pooling, HGPSL) and (pooling.hidden, pooling.out) == (6, 3)
+    for data, model in ((tiny_nodes, "hgp-sl"), (tiny_nodes, "ness")):
+        with pytest.raises(ValueError, match="is made for task"):
+            plan(data(), model)
 
 
 def test_a_ready_made_model_keeps_its_attributes_and_says_them():
