@@ -125,7 +125,8 @@ class HGPSL(nn.Module):
         """Answers `[n_graph, out]` of a batch with features `[n_node, d]`."""
         level = layout = layout_of(graph) if layout is None else layout
         x, weights = at_input(graph.nodes, layout.node_mask), None
-        readouts = []
+        n_graph = layout.graph_mask.size
+        g = jnp.zeros((n_graph, 2 * self.hidden))
         for i in range(1, self.layers + 1):
             if weights is None:
                 x = GCNConv(self.hidden, name=f"conv{i}")(x, level)
@@ -134,8 +135,8 @@ class HGPSL(nn.Module):
             x = Site(name=f"update{i}")(jnp.maximum(x, 0), level.node_mask)
             if i < self.layers:
                 x, weights, level = StructurePool(self.ratio, name=f"pool{i}")(x, weights, level)
-            readouts += [_readout(x, level)[: layout.graph_mask.size]]
-        g = Site(name="readout")(sum(readouts), layout.graph_mask)
+            g = g + _readout(x, level)[:n_graph]
+        g = Site(name="readout")(g, layout.graph_mask)
         for i, width in enumerate((self.hidden, max(self.hidden // 2, 1)), 1):
             g = jnp.maximum(Linear(width, name=f"head{i}")(g), 0)
             g = Site(name=f"update{self.layers + i}")(g, layout.graph_mask)
