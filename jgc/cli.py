@@ -97,7 +97,7 @@ def data_get(name: Annotated[str, typer.Argument(help="A name of `jgc data list`
 @app.command()
 def compress(
     dataset: Annotated[str, typer.Argument(help="A name of `jgc data list`.")],
-    model: Annotated[str, typer.Argument(help="gcn, gat, gin, sage, ...")],
+    model: Annotated[str, typer.Argument(help="gcn, gin, hgp-sl, ness, ...")],
     prune: Annotated[str | None, typer.Option(help="NAME:SPARSITY, e.g. global:0.5")] = None,
     quantize: Annotated[str | None, typer.Option(help="NAME:BITS, e.g. qat:8")] = None,
     out: Out = None,
@@ -107,13 +107,14 @@ def compress(
 ) -> None:
     """Train one model, compress it, and write the small file and its report."""
     from jgc import data
+    from jgc.models import task_of
     from jgc.study.compress import compress as run
     from jgc.study.method import parse_method, parse_quantizer
 
     pruner = None if prune is None else parse_method(prune)
     quantizer = None if quantize is None else parse_quantizer(quantize)
     folder = out or Path("runs") / f"{dataset}-{model}".replace(os.sep, "-")
-    loaded = data.load(dataset, task=task, split=split)
+    loaded = data.load(dataset, task=task or task_of(model), split=split)
     result = run(model, loaded, prune=pruner, quantize=quantizer, seeds=seeds)
     result.save(folder)
     _show(folder)

@@ -13,6 +13,7 @@ from jgc.data.dataset import Split as Split
 from jgc.data.links import link_split as link_split
 from jgc.data.links import sample_negatives as sample_negatives
 from jgc.data.links import training_graph as training_graph
+from jgc.data.links import training_parts as training_parts
 from jgc.data.loader import info as info
 from jgc.data.loader import load as load
 from jgc.data.loader import names as names

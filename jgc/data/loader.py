@@ -8,7 +8,7 @@ from jgc.data.block_model import sbm
 from jgc.data.dataset import DataError, Dataset, Parsed
 from jgc.data.dgcnn import read_dgcnn
 from jgc.data.geom_gcn import geom_gcn_splits, read_geom_gcn, split_source
-from jgc.data.links import graph_pairs, link_split
+from jgc.data.links import FRACTIONS, graph_pairs, link_split
 from jgc.data.moleculenet import read_moleculenet
 from jgc.data.motifs import motif
 from jgc.data.npz import read_npz
@@ -29,8 +29,6 @@ _READERS = {
     "moleculenet": read_moleculenet,
 }
 _EMBEDDED = {"sbm": sbm, "motif": motif}
-# Validation and test edges; the rest trains.
-_LINK_FRACTIONS = {"link": (0.05, 0.1), "link-80": (0.05, 0.15)}
 
 
 def names() -> list[str]:
@@ -168,7 +166,7 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
             return geom_gcn_splits(files, labels, split_source(spec.name).files[: n_splits or 10])
         case "link" | "link-80":
             graph, n_node = parsed.graphs[0], int(parsed.graphs[0].n_node[0])
-            part = {"n_node": n_node, "fractions": _LINK_FRACTIONS[split], "name": split}
+            part = {"n_node": n_node, "fractions": FRACTIONS[split], "name": split}
             return tuple(link_split(graph_pairs(graph), seed=s, **part) for s in seeds)
     if task == "node":
         return tuple(class_split(labels, seed=s) for s in seeds)
@@ -177,7 +175,7 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
 
 def _allowed(spec: Spec, task: str, parsed: Parsed) -> list[str]:
     if task == "link":
-        return list(_LINK_FRACTIONS)
+        return list(FRACTIONS)
     if task == "node":
         public = ["public"] if parsed.public else []
         has_files = spec.name in ("cora", "citeseer", "pubmed", "chameleon")

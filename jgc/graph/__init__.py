@@ -28,6 +28,7 @@ from jgc.graph.edges import normalised_weights as normalised_weights
 from jgc.graph.edges import out_degree as out_degree
 from jgc.graph.edges import remove_self_loops as remove_self_loops
 from jgc.graph.features import SparseRows as SparseRows
+from jgc.graph.features import repeat_rows as repeat_rows
 from jgc.graph.features import sparse_rows as sparse_rows
 from jgc.graph.graphs_tuple import GraphsTuple as GraphsTuple
 from jgc.graph.layout import BackendChoice as BackendChoice
@@ -45,3 +46,5 @@ from jgc.graph.random import dropout as dropout
 from jgc.graph.random import hash_bits as hash_bits
 from jgc.graph.structure import Structure as Structure
 from jgc.graph.structure import structure as structure
+from jgc.graph.top import Selection as Selection
+from jgc.graph.top import top_nodes as top_nodes

@@ -151,7 +151,7 @@ def draw(graphs: Collection, ids: Array, budget: Budget, backend: str = "segment
     real = jnp.append(ids < graphs.n_graph, False)
     layout = Layout(
         edges=edges,
-        members=_members(node_graph, n_node),
+        members=members_of(node_graph, n_node),
         node_graph=node_graph,
         node_mask=node_mask,
         edge_mask=edge_mask,
@@ -263,7 +263,7 @@ def _edges(graphs: Collection, ids, budget: Budget, node_of, node_slot, node_mas
     return edges, slot, mask
 
 
-def _members(node_graph: Array, n_node: Array) -> Structure:
+def members_of(node_graph: Array, n_node: Array) -> Structure:
     """Graphs x nodes: nodes lie in the order of their graphs, so both sorted orders are known."""
     slot = jnp.arange(node_graph.shape[0], dtype=jnp.int32)
     return Structure(

@@ -72,3 +72,26 @@ def sparse_rows(matrix) -> SparseRows:
         )
     n_row, n_col = csr.shape
     return SparseRows(jnp.asarray(coo.data), structure(rows, cols, n_row=n_row, n_col=n_col))
+
+
+def repeat_rows(x, times: int):
+    """Copies of all rows below each other.
+
+    Args:
+        x: `[n_node, d]`, an array or `SparseRows`; concrete.
+        times: How many copies, >= 1.
+
+    Returns:
+        As `x`, `[times * n_node, d]`.
+
+    Example:
+        >>> repeat_rows(sparse_rows(np.eye(2)), 2).todense()[:, 0].tolist()
+        [1.0, 0.0, 1.0, 0.0]
+    """
+    if not isinstance(x, SparseRows):
+        return np.tile(x, (times, 1))
+    (n_row, n_col), n_entry = x.shape, x.structure.n_entry
+    rows = np.tile(x.structure.rows, times) + np.repeat(np.arange(times) * n_row, n_entry)
+    cols = np.tile(x.structure.cols, times)
+    values = jnp.tile(x.values, times)
+    return SparseRows(values, structure(rows, cols, n_row=times * n_row, n_col=n_col))

@@ -16,16 +16,19 @@ from jgc.models.gcn import GNNNet as GNNNet
 from jgc.models.gin import GIN as GIN
 from jgc.models.gin import GINConv as GINConv
 from jgc.models.gin_a2q import A2QGIN as A2QGIN
+from jgc.models.gnae import GNAE as GNAE
 from jgc.models.graph_conv import GraphConv as GraphConv
 from jgc.models.heads import GraphModel as GraphModel
 from jgc.models.heads import for_task as for_task
 from jgc.models.heads import link_scores as link_scores
+from jgc.models.hgp_sl import HGPSL as HGPSL
 from jgc.models.layers import Site as Site
 from jgc.models.mlp import MLP as MLP
 from jgc.models.mpnn import MPNN as MPNN
 from jgc.models.mpnn import NNConv as NNConv
 from jgc.models.sage import GraphSAGE as GraphSAGE
 from jgc.models.sage import SAGEConv as SAGEConv
+from jgc.models.sparsemax import sparsemax as sparsemax
 from jgc.models.spline import SplineCNN as SplineCNN
 from jgc.models.spline import SplineConv as SplineConv
 from jgc.models.super_gat import SuperGAT as SuperGAT
@@ -43,6 +46,8 @@ MODELS: dict[str, type[nn.Module]] = {
     "splinecnn": SplineCNN,
     "mpnn": MPNN,
     "mlp": MLP,
+    "hgp-sl": HGPSL,
+    "ness": GNAE,
 }
 
 
@@ -68,6 +73,16 @@ def named(name: str, **settings) -> nn.Module:
     for setting in settings:
         _check(f"setting of {name}", setting, known)
     return MODELS[name](**settings)
+
+
+def task_of(name: str) -> str | None:
+    """The one task that a model is made for; `None` where it serves several or is unknown.
+
+    Example:
+        >>> task_of("ness"), task_of("gcn")
+        ('link', None)
+    """
+    return getattr(MODELS.get(name), "task", None)
 
 
 def _check(what: str, word: str, known: list[str]) -> None:

@@ -1,5 +1,7 @@
 """From node values to answers: heads for node, link and graph tasks."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
@@ -33,6 +35,8 @@ class GraphModel(nn.Module):
         >>> model.apply(model.init(jax.random.key(0), graph), graph).shape
         (1, 2)
     """
+
+    task: ClassVar[str] = "graph"
 
     encoder: nn.Module
     out: int = 2
@@ -83,7 +87,7 @@ def for_task(model: nn.Module, task: str, n_out: int) -> nn.Module:
     """Fits a model to a task: its width for nodes, a readout and head for graphs.
 
     Args:
-        model: A node model of this room, or a `GraphModel`.
+        model: A model of this room. One that is made for a single task says so by its `task`.
         task: `"node"`, `"link"` or `"graph"`.
         n_out: Classes or targets; not used for links, whose model returns node embeddings of its
             own `out`.
@@ -92,7 +96,7 @@ def for_task(model: nn.Module, task: str, n_out: int) -> nn.Module:
         A model whose result has `n_out` columns (link: an encoder for `link_scores`).
 
     Raises:
-        ValueError: for an unknown task.
+        ValueError: for an unknown task, or one that the model is not made for.
 
     Example:
         >>> from jgc.models import GCN
@@ -101,8 +105,11 @@ def for_task(model: nn.Module, task: str, n_out: int) -> nn.Module:
     """
     if task not in TASKS:
         raise ValueError(f"`task` must be one of {list(TASKS)}, got {task!r}.")
+    only = getattr(model, "task", None)
+    if only not in (None, task):
+        raise ValueError(f"{type(model).__name__} is made for task {only!r}, got `task`={task!r}.")
     if task == "link":
         return model
-    if task == "graph" and not isinstance(model, GraphModel):
+    if task == "graph" and only is None:
         return GraphModel(model, n_out)
     return model.clone(out=n_out)

@@ -109,7 +109,8 @@ def run_job(
         ValueError: if training diverged: a loss that is no number, or no validation score at all.
     """
     lanes = [_lane(job, level, seed) for level, seed in job.runs]
-    task = problem(job.dataset, batch_size=job.plan.batch_size)
+    parts = job.plan.settings.parts or 1
+    task = problem(job.dataset, batch_size=job.plan.batch_size, parts=parts)
     began = time.perf_counter()
     trained = train(
         job.plan.model, task, job.method, lanes,

@@ -40,6 +40,7 @@ class Settings(Table):
     learning_rate: Step = None
     weight_decay: Decay = None
     batch_size: Count = None
+    parts: Count = None
 
 
 class Run(Table):

@@ -10,10 +10,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from jgc.data import info, load
+from jgc.models import task_of
 from jgc.study.job import Job, run_job
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, plan
-from jgc.study.recipe import Recipe
+from jgc.study.recipe import Recipe, Run
 from jgc.study.rows import row_key
 from jgc.study.store import Store
 
@@ -50,7 +51,7 @@ def run_study(
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
     for run in recipe.run:
         # Wrong words are told before the first hour of training, not after it.
-        build(run.task or info(run.dataset).task, run.model, run.settings)
+        build(_task(run) or info(run.dataset).task, run.model, run.settings)
     store = Store(folder, report=report)
     if store.rows() and not resume:
         raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
@@ -99,7 +100,7 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
         'sbm node gcn dense'
     """
     for run in recipe.run:
-        dataset = load(run.dataset, task=run.task, split=run.split)
+        dataset = load(run.dataset, task=_task(run), split=run.split)
         ready = plan(dataset, run.model, run.settings)
         for method in run.method:
             yield Job(
@@ -111,6 +112,11 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
                     (level, seed) for level in method.levels for seed in range(recipe.seeds)
                 ),
             )
+
+
+def _task(run: Run) -> str | None:
+    """The task of a run; `None` leaves it to the data set."""
+    return run.task or task_of(run.model)
 
 
 @contextmanager

@@ -110,6 +110,29 @@ def mae(values: Array, labels: Array, mask: Array) -> Array:
     return _mean(jnp.abs(values - jnp.where(present, labels, 0)), present)
 
 
+def best_cut(scores: Array, labels: Array) -> Array:
+    """The cut that tells two classes best when what lies above it is called positive.
+
+    Args:
+        scores: `[n]`.
+        labels: 1 or 0, `[n]`.
+
+    Returns:
+        One of the scores, or `-inf` where calling everything positive is right most often.
+
+    Example:
+        >>> float(best_cut(jnp.array([0.25, 0.5, 2.0, 0.75]), jnp.array([0, 0, 1, 1])))
+        0.5
+    """
+    cuts = jnp.append(scores, -jnp.inf)
+
+    def at_most(label):
+        ordered = jnp.sort(jnp.where(labels == label, scores, jnp.inf))
+        return jnp.searchsorted(ordered, cuts, side="right")
+
+    return cuts[(at_most(0) - at_most(1)).argmax()]
+
+
 METRICS = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,

@@ -13,16 +13,27 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jgc.data import Dataset, training_graph
-from jgc.graph import Budget, GraphsTuple, Layout, collection, draw, hash_bits, layout, pack
+from jgc.data import Dataset, training_parts
+from jgc.graph import (
+    Budget,
+    GraphsTuple,
+    Layout,
+    collection,
+    draw,
+    hash_bits,
+    layout,
+    pack,
+    repeat_rows,
+)
 from jgc.models import link_scores
 from jgc.train.losses import LOSSES, link_loss
-from jgc.train.metrics import METRICS
+from jgc.train.metrics import METRICS, best_cut
 
 Forward = Callable[[GraphsTuple, Layout], Array]
 
-# Which metrics can score which kind of labels; those of links are yes or no.
+# Which metrics can score which kind of labels, or links.
 FITTING = {
+    "link": ("roc_auc", "average_precision", "accuracy"),
     "class": ("accuracy", "macro_f1"),
     "binary": ("roc_auc", "average_precision"),
     "value": ("mae",),
@@ -71,6 +82,7 @@ def problem(
     metric: str | None = None,
     batch_size: int = 32,
     shuffles: int = 32,
+    parts: int = 1,
     seed: int = 0,
     backend: str = "auto",
 ) -> Problem:
@@ -78,10 +90,14 @@ def problem(
 
     Args:
         dataset: From `jgc.data`.
-        metric: A name of `METRICS` that fits the labels; by default the data set's own.
+        metric: A name of `METRICS` that fits the labels; by default the data set's own. The
+            accuracy of links is taken at the cut that is best on the validation part.
         batch_size: Graphs a batch on average (graph tasks).
         shuffles: Number of distinct shuffled epochs, used in turn (graph tasks).
-        seed: Of the shuffling.
+        parts: Into how many static subgraphs the training edges are dealt (link tasks). Each is
+            encoded with its own edges only and trained to tell them; the answer is the mean of
+            their node values (NESS, arXiv 2303.08958).
+        seed: Of the shuffling and the parts.
         backend: Of the aggregation, see `jgc.graph.layout`.
 
     Returns:
@@ -96,17 +112,19 @@ def problem(
         'accuracy'
     """
     metric = metric or dataset.metric
-    if metric not in FITTING[dataset.kind]:
+    kind = "link" if dataset.task == "link" else dataset.kind
+    if metric not in FITTING[kind]:
         raise ValueError(
-            f"`metric` of {dataset.name!r}, whose labels are of kind {dataset.kind!r}, must be one "
-            f"of {list(FITTING[dataset.kind])}, got {metric!r}."
+            f"`metric` of {dataset.name!r}, whose labels are of kind {kind!r}, must be one "
+            f"of {list(FITTING[kind])}, got {metric!r}."
         )
-    if shuffles < 1:
-        raise ValueError(f"`shuffles` must be >= 1, got {shuffles}.")
+    for name, count in (("shuffles", shuffles), ("parts", parts)):
+        if count < 1:
+            raise ValueError(f"`{name}` must be >= 1, got {count}.")
     if dataset.task == "node":
         return _node_problem(dataset, metric, backend)
     if dataset.task == "link":
-        return _link_problem(dataset, metric, backend)
+        return _link_problem(dataset, metric, parts, seed, backend)
     return _graph_problem(dataset, metric, batch_size, shuffles, seed, backend)
 
 
@@ -134,10 +152,11 @@ def _node_problem(dataset: Dataset, metric: str, backend: str) -> Problem:
     )
 
 
-def _link_problem(dataset: Dataset, metric: str, backend: str) -> Problem:
-    parts = [_link_arrays(dataset, split, backend) for split in dataset.splits]
-    per_split = jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
-    nodes = jax.tree.map(jnp.asarray, dataset.graphs[0].nodes)
+def _link_problem(dataset: Dataset, metric: str, parts: int, seed: int, backend: str) -> Problem:
+    splits = [_link_arrays(dataset, split, parts, seed, backend) for split in dataset.splits]
+    per_split = jax.tree.map(lambda *leaves: jnp.stack(leaves), *splits)
+    # The parts are one graph, in which every node is there once a part.
+    nodes = jax.tree.map(jnp.asarray, repeat_rows(dataset.graphs[0].nodes, parts))
 
     def graph_of(data):
         nodes, ((senders, receivers, n_edge, n_node), layout, _, _) = data
@@ -147,43 +166,52 @@ def _link_problem(dataset: Dataset, metric: str, backend: str) -> Problem:
     def batch(data, epoch, step, key):
         del epoch, step
         graph, layout = graph_of(data)
-        pairs = data[1][2]
+        pairs, n_node = data[1][2], layout.n_node // parts
         # Uniform pairs, as Kipf and Welling's weighted loss over all pairs has in expectation.
         # Differs: PyG's sampler rejects the few that are edges or name one node twice.
-        noise = hash_bits(key, pairs.shape) % np.uint32(layout.n_node)
-        return graph, layout, (pairs, noise.astype(jnp.int32))
+        noise = hash_bits(key, pairs.shape) % np.uint32(n_node)
+        own_part = pairs[:, :1] // n_node * n_node
+        return graph, layout, (pairs, noise.astype(jnp.int32) + own_part)
 
     def loss(values, target):
         return link_loss(*(link_scores(values, pairs) for pairs in target))
 
+    def answer(forward, data):
+        values = forward(*graph_of(data))
+        return values.reshape(parts, -1, values.shape[-1]).mean(0)
+
     def score(values, data):
-        return Scores(*(_link_score(metric, values, *held_out) for held_out in data[1][3]))
+        parts = tuple((link_scores(values, pairs), labels) for pairs, labels in data[1][3])
+        if metric == "accuracy":
+            cut = best_cut(*parts[0])
+            parts = tuple((_against(scores, cut), labels) for scores, labels in parts)
+        return Scores(*(METRICS[metric](*part, jnp.ones(part[1].shape, bool)) for part in parts))
 
     return Problem(
         data=(nodes, per_split),
-        n_split=len(parts),
+        n_split=len(splits),
         steps=1,
         batch=batch,
         loss=loss,
-        answer=lambda forward, data: forward(*graph_of(data)),
+        answer=answer,
         score=score,
         metric=metric,
     )
 
 
-def _link_arrays(dataset: Dataset, split, backend: str):
-    graph = training_graph(dataset, split)
+def _link_arrays(dataset: Dataset, split, parts: int, seed: int, backend: str):
+    graph, pairs = training_parts(dataset, split, parts, seed)
     ends = tuple(map(jnp.asarray, (graph.senders, graph.receivers, graph.n_edge, graph.n_node)))
     held_out = tuple(
         (jnp.asarray(np.concatenate(pair), jnp.int32), _ones_then_zeros(*map(len, pair)))
         for pair in ((split.val, split.val_neg), (split.test, split.test_neg))
     )
-    return ends, layout(graph, backend), jnp.asarray(split.train, jnp.int32), held_out
+    return ends, layout(graph, backend), jnp.asarray(pairs, jnp.int32), held_out
 
 
-def _link_score(metric: str, values: Array, pairs: Array, labels: Array) -> Array:
-    everything = jnp.ones(labels.shape, bool)
-    return METRICS[metric](link_scores(values, pairs), labels, everything)
+def _against(scores: Array, cut: Array) -> Array:
+    """Logits of two classes, of which the second wins above the cut."""
+    return jnp.stack([jnp.full_like(scores, cut), scores], -1)
 
 
 def _graph_problem(

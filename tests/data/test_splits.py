@@ -14,6 +14,7 @@ from jgc.data import (
     scaffold_split,
     stratified_folds,
     training_graph,
+    training_parts,
 )
 from jgc.data.links import graph_pairs
 from jgc.data.pairs import unique_pairs
@@ -134,6 +135,18 @@ def test_link_splits_have_their_shares_and_their_names():
     # 5278 edges: a twentieth is 263, three twentieths are 791.
     assert [len(p) for p in large.splits[0][:5]] == [4224, 263, 791, 263, 791]
     assert digest(small.splits[0].val) == digest(large.splits[0].val)
+
+
+def test_training_parts_are_the_training_edges_each_in_one_part():
+    data = load("sbm", task="link")
+    split, n_node = data.splits[0], int(data.graphs[0].n_node[0])
+    graph, pairs = training_parts(data, split, 4, seed=1)
+    assert (pairs % n_node == split.train).all()
+    assert sorted(np.bincount(pairs[:, 0] // n_node).tolist()) == [1122] * 4
+    assert (pairs[:, 0] // n_node == pairs[:, 1] // n_node).all()
+    assert (graph_pairs(graph) == pairs[np.lexsort(pairs.T[::-1])]).all()
+    assert (training_parts(data, split, 4, seed=2)[1] != pairs).any()
+    assert (training_parts(data, split, 1, seed=1)[1] == split.train).all()
 
 
 def test_scaffold_split_order_and_ties():

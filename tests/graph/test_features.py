@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from jgc.graph import SparseRows, dropout, sparse_rows
+from jgc.graph import SparseRows, dropout, repeat_rows, sparse_rows
 from tests.graph.cases import check_structure
 
 # A row and a column without entries, and a row that is full.
@@ -77,6 +77,14 @@ def test_dropout_draws_for_stored_entries_only():
     np.testing.assert_array_equal(dropped.values, dropout(x.values, 0.5, key))
     rows, cols = np.asarray(x.structure.rows), np.asarray(x.structure.cols)
     assert (np.delete(dropped.todense().ravel(), rows * 4 + cols) == 0).all()
+
+
+def test_repeated_rows_are_dense_rows_repeated():
+    sparse = repeat_rows(sparse_rows(DENSE), 3)
+    np.testing.assert_array_equal(sparse.todense(), np.tile(DENSE, (3, 1)))
+    np.testing.assert_array_equal(repeat_rows(DENSE, 3), np.tile(DENSE, (3, 1)))
+    kernel = jnp.asarray(KERNEL)
+    np.testing.assert_allclose(sparse.matmul(kernel), np.tile(DENSE @ KERNEL, (3, 1)), atol=1e-5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jgc.graph import from_edges
-from jgc.models import MODELS, GraphModel, named
+from jgc.models import MODELS, for_task, named
 
 # Edges one way and both, a loop at 2, node 4 without edges.
 SENDERS = [0, 1, 1, 2, 2, 3, 0]
@@ -39,11 +39,17 @@ SETTINGS = {
     "mpnn, bare": ("mpnn", {"edge_hidden": 3, "layers": 1, "batch_norm": False}),
     "sage, batch norm": ("sage", {"dropout": 0.0, "batch_norm": True}),
     "mlp": ("mlp", {"dropout": 0.0, "batch_norm": True}),
+    "hgp-sl": ("hgp-sl", {"dropout": 0.0}),
+    "ness": ("ness", {"dropout": 0.0}),
 }
 assert {name for name, _ in SETTINGS.values()} == set(MODELS), "every model of MODELS has a row"
+WIDTHS = {name: {} if name == "ness" else {"hidden": 4} for name in MODELS}
 TABLE = {
-    key: named(name, hidden=4, out=3, **settings) for key, (name, settings) in SETTINGS.items()
+    key: named(name, out=3, **WIDTHS[name], **settings)
+    for key, (name, settings) in SETTINGS.items()
 }
+# Models whose answers are one a graph; all others answer for every node.
+OF_GRAPHS = [key for key, model in TABLE.items() if getattr(model, "task", None) == "graph"]
 
 
 def graph(nodes=None, n_node=5):
@@ -55,8 +61,11 @@ def edgeless(n_node=3):
     return from_edges([], [], nodes=wave((n_node, WIDTH), 1), edges=EDGES[:0])
 
 
-def readout(key):
-    return GraphModel(TABLE[key], out=2, dropout=0.0)
+def pooled(key):
+    """The model for graphs; as it is where it is made for other tasks."""
+    model = TABLE[key]
+    made_for_graphs = getattr(model, "task", "graph") == "graph"
+    return for_task(model, "graph", 2).clone(dropout=0.0) if made_for_graphs else model
 
 
 def variables(model, on):

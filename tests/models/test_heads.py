@@ -19,7 +19,7 @@ from jgc.models import (
     link_scores,
     named,
 )
-from tests.models.cases import edgeless, graph, variables
+from tests.models.cases import WIDTHS, edgeless, graph, variables
 
 
 def test_link_scores_by_hand_and_symmetric():
@@ -56,14 +56,15 @@ def test_readouts_see_the_size_of_a_graph_only_in_the_sum(readout, shrunk):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_for_task_fits_every_model(name):
-    model = named(name, hidden=4, out=6)
-    shapes = {}
-    for task in ("node", "link", "graph"):
+    model = named(name, out=6, **WIDTHS[name])
+    shapes, tasks = {}, ("node", "link", "graph")
+    for task in (only,) if (only := getattr(model, "task", None)) else tasks:
         fitted = for_task(model, task, 2)
         shapes[task] = jax.eval_shape(
             lambda key, m=fitted: m.init_with_output(key, graph())[0], jax.random.key(0)
         ).shape
-    assert shapes == {"node": (5, 2), "link": (5, 6), "graph": (1, 2)}
+    expected = {"node": (5, 2), "link": (5, 6), "graph": (1, 2)}
+    assert shapes and shapes.items() <= expected.items()
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,19 @@ def test_the_chosen_model_is_that_of_its_lane(both):
     params = [jax.tree.leaves(model.params) for model in outcome.models]
     assert all(isinstance(leaf, np.ndarray) for leaves in params for leaf in leaves)
     assert any((a != b).any() for a, b in zip(params[0], params[1], strict=True))
+
+
+@pytest.mark.parametrize(
+    "data, model, method, level",
+    [
+        (tiny_graphs, "hgp-sl", "global+qat", Level(0.5, 4)),
+        (tiny_links, "ness", "global", Level(0.9, None)),
+    ],
+    ids=["hgp-sl", "ness"],
+)
+def test_models_made_for_one_task_are_compressed_as_any(data, model, method, level, programs):
+    del programs
+    (row,) = run_job(job(data(), model, method, [(level, 0)])).rows
+    assert row["sparsity"] == pytest.approx(level.sparsity, abs=0.02)
+    assert 0 <= row["test"] <= 1 and row["macs"] > 0
+    assert row["config"]["settings"].get("parts") == (4 if model == "ness" else None)

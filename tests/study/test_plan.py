@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jgc.models import A2QGIN, GCN, MODELS, GNNNet, GraphModel, SuperGAT
+from jgc.models import A2QGIN, GCN, HGPSL, MODELS, GNNNet, GraphModel, SuperGAT, task_of
 from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Method, Settings
@@ -48,8 +48,20 @@ def test_networks_of_the_paper_are_their_defaults():
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("task", ["node", "link", "graph"])
 def test_every_model_has_defaults_for_every_task(task, name):
-    model, settings = build(task, name, None)
-    assert model.hidden == settings.hidden
+    if task_of(name) in (None, task):
+        model, settings = build(task, name, None)
+        assert settings.hidden in (getattr(model, "hidden", None), model.out)
+
+
+def test_models_that_are_made_for_one_task():
+    ness = plan(tiny_links(), "ness")
+    assert (ness.model.out, ness.model.dropout, ness.settings.parts) == (32, 0.2, 4)
+    assert plan(tiny_links(), "gcn").settings.parts is None
+    pooling = plan(tiny_graphs(), "hgp-sl", Settings(hidden=6)).model
+    assert isinstance(pooling, HGPSL) and (pooling.hidden, pooling.out) == (6, 3)
+    for data, model in ((tiny_nodes, "hgp-sl"), (tiny_nodes, "ness")):
+        with pytest.raises(ValueError, match="is made for task"):
+            plan(data(), model)
 
 
 def test_a_ready_made_model_keeps_its_attributes_and_says_them():

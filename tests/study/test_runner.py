@@ -12,7 +12,7 @@ from jgc.study import Store, check_row, load_recipe
 from jgc.study import runner as module
 from jgc.study import store as store_module
 from jgc.study.runner import jobs, run_study
-from tests.train.cases import tiny_nodes
+from tests.train.cases import tiny_links, tiny_nodes
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
@@ -222,3 +222,15 @@ def test_two_processes_share_a_folder(finished, tmp_path):
     )
     # Each job ran once: what one process did, the other found.
     assert "\n".join(said).count("over 2 lanes") == "\n".join(said).count("over 4 lanes") == 1
+
+
+def test_a_model_made_for_one_task_needs_no_word_for_it(monkeypatch):
+    asked = []
+
+    def load(name, *, task, split):
+        asked.append(task)
+        return tiny_links()
+
+    monkeypatch.setattr(module, "load", load)
+    ready = list(jobs(recipe(('"mlp"', '"ness"'))))
+    assert asked == ["link"] and {job.plan.model.out for job in ready} == {4}

@@ -5,6 +5,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from jgc.train import METRICS, larger_is_better
+from jgc.train.metrics import best_cut
 
 # Compiled as a whole: one program a shape instead of one an operation.
 JITTED = {name: jax.jit(metric) for name, metric in METRICS.items()}
@@ -160,3 +161,19 @@ def test_hand_numbers():
     assert JITTED["average_precision"](scores, truth, four) == pytest.approx((1 + 2 / 3) / 2)
     values, truth = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[2.0, 2.0], [np.nan, 1.0]])
     assert JITTED["mae"](values, truth, four[:2]) == pytest.approx((1 + 0 + 4) / 3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_cut_is_better_than_the_best(seed):
+    rng = np.random.default_rng(seed)
+    scores, labels = ranks(rng, tied=seed % 2 == 0)
+    scores, labels = scores[:, 0] + labels[:, 0], labels[:, 0].astype(int)
+    cuts = np.append(scores, -np.inf)
+    rates = [((scores > cut) == labels).mean() for cut in cuts]
+    found = float(jax.jit(best_cut)(scores, labels))
+    assert found in cuts and ((scores > found) == labels).mean() == max(rates)
+
+
+def test_a_cut_where_one_class_is_all_there_is():
+    assert best_cut(jnp.array([1.0, 2.0]), jnp.array([1, 1])) == -jnp.inf
+    assert best_cut(jnp.array([1.0, 2.0]), jnp.array([0, 0])) == 2

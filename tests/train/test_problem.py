@@ -75,7 +75,12 @@ def test_links_send_messages_along_training_edges_only(split):
     assert isinstance(graph.nodes, SparseRows) and graph.nodes.shape[0] == N_NODE
     assert noise.shape == positive.shape and 0 <= noise.min() and noise.max() < N_NODE
     seen = []
-    task.answer(lambda graph, layout: seen.append((graph, layout)), selected)
+
+    def forward(graph, layout):
+        seen.append((graph, layout))
+        return jnp.zeros((N_NODE, 1))
+
+    task.answer(forward, selected)
     assert pairs_of(seen[0][0]) == as_set(parts.train)
 
 
@@ -105,6 +110,49 @@ def test_sampled_pairs_change_with_the_key_and_are_uniform():
     # Each count is binomial, about 4 sigma wide.
     expected = np.mean(counts)
     assert np.abs(counts - expected).max() < 4.5 * np.sqrt(expected)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_deal_the_edges_and_their_negatives(parts):
+    data = tiny_links()
+    task, split = make(data, parts=parts), data.splits[1]
+    ((graph, layout, (pairs, noise)),) = whole_epoch(task, 1)
+    assert layout.n_node == parts * N_NODE == graph.nodes.shape[0]
+    part = np.asarray(pairs) // N_NODE
+    for ends in (part, np.asarray(noise) // N_NODE):
+        assert (ends == part[:, :1]).all()
+    assert np.ptp(np.bincount(part[:, 0], minlength=parts)) <= 1
+    assert (np.asarray(pairs) % N_NODE == split.train).all()
+    assert pairs_of(graph) == as_set(pairs) and 2 * len(split.train) == graph.senders.size
+    dense = graph.nodes.todense().reshape(parts, N_NODE, -1)
+    assert (dense == data.graphs[0].nodes.todense()[None]).all()
+
+
+def test_the_answer_is_the_mean_of_the_parts():
+    task = make(tiny_links(), parts=3)
+    values = np.random.default_rng(0).normal(size=(3 * N_NODE, 4)).astype(np.float32)
+    answer = task.answer(lambda graph, layout: jnp.asarray(values), task.select(task.data, 0))
+    np.testing.assert_allclose(answer, values.reshape(3, N_NODE, 4).mean(0), atol=1e-6)
+
+
+def test_link_accuracy_is_taken_at_the_cut_of_the_validation_part():
+    data = tiny_links()
+    task, parts = make(data, metric="accuracy"), data.splits[0]
+    values = np.random.default_rng(3).normal(size=(N_NODE, 4)).astype(np.float32)
+
+    def scored(yes, no):
+        pairs = np.concatenate([yes, no])
+        return (values[pairs[:, 0]] * values[pairs[:, 1]]).sum(1), np.repeat([1, 0], len(yes))
+
+    scores, labels = scored(parts.val, parts.val_neg)
+    rates = [((scores > cut) == labels).mean() for cut in scores]
+    cut = scores[int(np.argmax(rates))]
+    found = task.score(jnp.asarray(values), task.select(task.data, 0))
+    assert found.val == pytest.approx(max(rates))
+    scores, labels = scored(parts.test, parts.test_neg)
+    assert found.test == pytest.approx(((scores > cut) == labels).mean())
+    # The test part has a better cut of its own, which is not used.
+    assert found.test < max(((scores > c) == labels).mean() for c in scores)
 
 
 # Graphs.
@@ -208,14 +256,14 @@ def test_a_metric_may_be_chosen_if_it_fits_the_labels():
 
 @pytest.mark.parametrize(
     "data, metric",
-    [(tiny_nodes, "f1"), (tiny_nodes, "roc_auc"), (tiny_links, "accuracy"), (tiny_graphs, "mae")],
+    [(tiny_nodes, "f1"), (tiny_nodes, "roc_auc"), (tiny_links, "mae"), (tiny_graphs, "mae")],
 )
 def test_a_metric_that_does_not_fit_is_an_error(data, metric):
     with pytest.raises(ValueError, match=f"`metric` of 'tiny'.*must be one of.*got '{metric}'"):
         make(data(), metric=metric)
 
 
-@pytest.mark.parametrize("size", ["batch_size", "shuffles"])
+@pytest.mark.parametrize("size", ["batch_size", "shuffles", "parts"])
 def test_sizes_below_one_are_errors(size):
     with pytest.raises(ValueError, match=f"`{size}` must be >= 1, got 0"):
         make(tiny_graphs(), **{size: 0})
@@ -232,7 +280,7 @@ def test_every_kind_of_label_has_metrics():
     from jgc.train.losses import LOSSES
     from jgc.train.problem import FITTING
 
-    assert set(FITTING) == set(LOSSES)
+    assert set(FITTING) == {*LOSSES, "link"}
     assert {name for names in FITTING.values() for name in names} == set(METRICS)
 
 
