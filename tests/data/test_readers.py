@@ -8,7 +8,7 @@ from jgc.data import coded_graph, tu
 from jgc.data.molecule import parse_smiles
 from jgc.data.source import Files, find_files
 from jgc.graph import SparseRows
-from tests.data.cases import CASES, GEOM_EDGES, TU, put, write_tu
+from tests.data.cases import CASES, GEOM_EDGES, TU, WRITERS, put, write_tu
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
@@ -53,7 +53,7 @@ def test_same_content_gzipped(case, tmp_path):
 
 
 def test_planetoid_places_test_rows_and_marks_missing_nodes(tmp_path):
-    CASES[0].write(tmp_path)
+    WRITERS["cora"](tmp_path)
     data = jgc.data.load("cora", folder=tmp_path)
     features = data.graphs[0].nodes
     assert isinstance(features, SparseRows)
@@ -120,7 +120,7 @@ def test_tu_graph_without_edges_is_fine(tmp_path):
 
 
 def test_geom_gcn_sorts_nodes_by_id(tmp_path):
-    CASES[3].write(tmp_path)
+    WRITERS["chameleon"](tmp_path)
     data = jgc.data.load("chameleon", folder=tmp_path)
     assert data.labels.tolist() == [0, 1, 1, 0] and len(data.splits) == 10
     rows = np.asarray(data.graphs[0].nodes.todense()).tolist()
@@ -131,7 +131,7 @@ def test_geom_gcn_sorts_nodes_by_id(tmp_path):
 
 def test_moleculenet_reports_rows(tmp_path):
     pytest.importorskip("rdkit", reason="molecules are read with rdkit")
-    CASES[4].write(tmp_path)
+    WRITERS["bbbp"](tmp_path)
     data = jgc.data.load("bbbp", folder=tmp_path, split="random")
     assert data.notes == (
         "1 rows do not parse and were dropped: rows [3].",
@@ -146,7 +146,7 @@ def test_moleculenet_reports_rows(tmp_path):
 
 def test_molecules_as_codes_and_classes(tmp_path):
     pytest.importorskip("rdkit", reason="molecules are read with rdkit")
-    CASES[5].write(tmp_path)
+    WRITERS["bbbp-pyg"](tmp_path)
     data = jgc.data.load("bbbp-pyg", folder=tmp_path)
     assert (data.kind, data.metric, data.n_class) == ("class", "accuracy", 2)
     assert data.labels.dtype == np.int64 and data.labels[:3].tolist() == [1, 0, 0]
@@ -183,7 +183,7 @@ def test_plain_folder_without_the_layout(tmp_path):
 
 
 def test_npz_by_path(tmp_path):
-    CASES[2].write(tmp_path)
+    WRITERS["cora-npz"](tmp_path)
     path = tmp_path / "gnn-benchmark" / "cora.npz"
     data = jgc.data.load(f"npz:{path}")
     assert data.graphs[0].n_node.tolist() == [600] and data.name == f"npz:{path}"
