@@ -1,0 +1,131 @@
+"""What a machine tells of a trained model: latency, memory, energy, and scores of every kind."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jgc.forward import apply
+from jgc.train import Method, Model, Problem
+from jgc.train.metrics import METRICS
+
+WARM_UP = 3
+REPEATS = 30
+SECONDS = 0.5  # Time for the repeats of a slow model.
+RAPL = Path("/sys/class/powercap")
+
+
+class Meter:
+    """Runs models of one job through their task, compiled once, and reads what it costs.
+
+    Masks and fake quantisation stay in the pass, as in training: a mask makes no model faster here,
+    and quantisation slower. The numbers say so instead of assuming it.
+
+    Args:
+        architecture: The module, fitted to the task.
+        task: From `jgc.train.problem`.
+        method: The job's; its quantiser is part of the pass.
+    """
+
+    def __init__(self, architecture, task: Problem, method: Method):
+        self._task = task
+        quantizer = None if method.quantizer is None else method.quantizer(jax.numpy.int32(8))
+
+        def answers(model: Model, data, split):
+            def forward(graph, layout):
+                variables = {"params": model.params, **model.stats}
+                quant = None if quantizer is None else model.quant
+                return apply(
+                    architecture, variables, graph, model.masks, quant,
+                    quantizer=quantizer, layout=layout,
+                )[0]  # fmt: skip
+
+            return task.answer(forward, task.select(data, split))
+
+        self._compiled: Any = None
+        self._jitted = jax.jit(answers)
+
+    def measure(self, model: Model, split: int) -> dict[str, Any]:
+        """The keys of a row that only a run can tell.
+
+        Args:
+            model: A trained model.
+            split: Which split its answers are scored on.
+
+        Returns:
+            `latency_ms` and `latency_iqr_ms`: median and interquartile range of one pass (the
+            whole graph; for graph tasks all held-out graphs), warm-up and compiling left out.
+            `memory_bytes`: what XLA reserves for the pass, arguments, results and scratch.
+            `energy_j`: of one pass, where the machine has a counter that can be read.
+        """
+        split_id = np.int32(split)
+        if self._compiled is None:
+            self._compiled = self._jitted.lower(model, self._task.data, split_id).compile()
+        args = jax.device_put((model, self._task.data, split_id))
+
+        def run():
+            jax.block_until_ready(self._compiled(*args))
+
+        middle, spread, energy = timed(run)
+        found = {
+            "latency_ms": 1e3 * middle,
+            "latency_iqr_ms": 1e3 * spread,
+            "memory_bytes": _memory(self._compiled),
+            "energy_j": energy,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def timed(run: Callable[[], None]) -> tuple[float, float, float | None]:
+    """Median and interquartile range in seconds of a call, and its mean energy in joules.
+
+    Args:
+        run: Does the work and waits for it.
+
+    Returns:
+        `(median, range, energy)`; energy is `None` where no counter can be read.
+
+    Example:
+        >>> middle, spread, _ = timed(lambda: None)
+        >>> 0 <= middle < 1e-3
+        True
+    """
+    for _ in range(WARM_UP):
+        run()
+    times: list[float] = []
+    before = _energy()
+    while len(times) < 5 or (len(times) < REPEATS and sum(times) < SECONDS):
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    after = _energy()
+    low, middle, high = np.quantile(times, (0.25, 0.5, 0.75))
+    used = None if before is None or after is None else (after - before) / len(times)
+    # The counter wraps around every few minutes: a negative difference tells nothing.
+    return float(middle), float(high - low), used if used is None or used > 0 else None
+
+
+def _energy() -> float | None:
+    """Joules that all processor packages have used, by Intel's RAPL, where they can be read."""
+    try:
+        counters = [p / "energy_uj" for p in RAPL.iterdir() if p.name.count(":") == 1]
+        return sum(int(c.read_text()) for c in counters) / 1e6 if counters else None
+    except (OSError, ValueError):
+        return None
+
+
+def _memory(compiled) -> int | None:
+    found = compiled.memory_analysis()
+    if found is None:
+        return None
+    return (
+        found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+    )  # fmt: skip
+
+
+def scores(answers, data) -> dict[str, float]:
+    """Placeholder."""
+    raise NotImplementedError(METRICS)
