@@ -126,6 +126,9 @@ def study(
     out: Out = None,
     seeds: Seeds = None,
     resume: Resume = False,
+    only: Annotated[
+        str | None, typer.Option(help='Run a part of it, e.g. "cora link" or "bbbp global".')
+    ] = None,
 ) -> None:
     """Run a recipe and write rows, tables, figures and report.html."""
     from jgc.study.progress import Progress
@@ -149,6 +152,7 @@ def study(
 
     from jgc.study.runner import run_study
 
+    recipe = recipe if only is None else recipe.only(only)
     with Progress(recipe.n_rows) as progress:
         run_study(
             recipe, folder, resume=resume, seeds=seeds, report=progress.line, status=progress.status

@@ -2,7 +2,7 @@
 
 from jgc.pack.artefact import Artefact, load, save
 from jgc.pack.cost import Cost, Operation, aggregate, linear, total
-from jgc.pack.size import dense_bytes, file_bytes
+from jgc.pack.size import dense_bytes, file_bytes, values_bytes
 from jgc.pack.tensor import TensorInfo
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "load",
     "save",
     "total",
+    "values_bytes",
 ]

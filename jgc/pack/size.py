@@ -40,6 +40,31 @@ def file_bytes(
     return len(file)
 
 
+def values_bytes(params, masks) -> int:
+    """Bytes of the kept values alone in float32, without their places; no file is that.
+
+    Some papers report this size, from which nothing can be restored. It is here to compare with
+    them.
+
+    Args:
+        params: Pytree of arrays.
+        masks: Pytree of the same structure, bool; True = kept.
+
+    Returns:
+        Bytes.
+
+    Example:
+        >>> kernel = np.array([[1.0, 0.0], [2.0, 3.0]], np.float32)
+        >>> values_bytes({"kernel": kernel}, {"kernel": kernel > 1})
+        8
+
+    References:
+        arXiv 2510.22058, algorithm 1.
+    """
+    leaves, kept = artefact.host_leaves(params), artefact.host_leaves(masks)
+    return 4 * sum(int(kept[name].sum()) for name in leaves)
+
+
 def _float32(leaf: np.ndarray) -> np.ndarray:
     is_float = jnp.issubdtype(leaf.dtype, jnp.floating)
     return np.ascontiguousarray(leaf.astype(np.float32) if is_float else leaf)

@@ -16,6 +16,7 @@ from jgc.graph import GraphsTuple, SparseRows
 from jgc.pack.operations import operations
 from jgc.prune import sparsity_of
 from jgc.quant import average_bits, learned_sites
+from jgc.study.measure import Meter
 from jgc.study.method import Level
 from jgc.study.plan import Plan
 from jgc.study.rows import FIELDS, row_key
@@ -93,6 +94,7 @@ def run_job(
     dense_test: dict[int, float] | None = None,
     folder: Path | None = None,
     report: Callable[[int, int], None] | None = None,
+    measure: bool = False,
 ) -> Outcome:
     """Trains all lanes of a job in one program and measures the results.
 
@@ -101,6 +103,7 @@ def run_job(
         dense_test: Test score of the dense model by seed, where it is known.
         folder: For checkpoints.
         report: Called with (epochs done, epochs in all).
+        measure: Also run every model and tell latency, memory, energy and all scores.
 
     Returns:
         An `Outcome`.
@@ -110,7 +113,9 @@ def run_job(
     """
     lanes = [_lane(job, level, seed) for level, seed in job.runs]
     parts = job.plan.settings.parts or 1
-    task = problem(job.dataset, batch_size=job.plan.batch_size, parts=parts)
+    task = problem(
+        job.dataset, metric=job.plan.settings.metric, batch_size=job.plan.batch_size, parts=parts
+    )
     began = time.perf_counter()
     trained = train(
         job.plan.model, task, job.method, lanes,
@@ -121,6 +126,7 @@ def run_job(
     models = [
         jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(lanes))
     ]
+    meter = Meter(job.plan.model, task, job.method) if measure else None
     rows = []
     for i, ((level, seed), model) in enumerate(zip(job.runs, models, strict=True)):
         best = jax.tree.map(lambda a, i=i: a[i].item(), trained.state.best._replace(model=None))
@@ -133,6 +139,7 @@ def run_job(
             "test": best.test,
             "test_oracle": best.oracle,
             **_sizes(job, config["bits"] or 32, model, artefact),
+            **({} if meter is None else meter.measure(model, int(lanes[i].split))),
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
             "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
@@ -206,6 +213,7 @@ def _sizes(job: Job, bits: int, model: Model, artefact: dict[str, Any]) -> dict[
     }
     if model.masks is not None:
         sizes["sparsity"] = _achieved(model)
+        sizes["bytes_values"] = pack.values_bytes(model.params, model.masks)
     if model.quant is not None and learned_sites(model.quant):
         sizes["bits_features"] = round(float(average_bits(model.quant)), 3)
     return sizes

@@ -40,6 +40,7 @@ class Settings(Table):
     learning_rate: Step = None
     weight_decay: Decay = None
     batch_size: Count = None
+    metric: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
     parts: Count = None
 
 
@@ -57,6 +58,11 @@ class Run(Table):
     settings: Settings = Field(Settings(), description="a table [run.settings]")
     method: tuple[Method, ...] = Field(min_length=1, description="one [[run.method]] or more")
 
+    def titles(self) -> list[str]:
+        """What each method is about, in the words of the recipe: `"cora link gcn global"`."""
+        words = [word for word in (self.dataset, self.task, self.model) if word]
+        return [" ".join([*words, method.label]) for method in self.method]
+
 
 class Recipe(Table):
     """What a study runs.
@@ -64,6 +70,8 @@ class Recipe(Table):
     Attributes:
         name: Names the default output folder.
         seeds: Every run is repeated with seeds `0 .. seeds - 1`.
+        measure: Rows also tell latency, memory, energy where the machine can read it, and every
+            score that fits the labels.
         run: The runs, in order.
     """
 
@@ -73,6 +81,7 @@ class Recipe(Table):
         description="letters, digits, `.`, `_` and `-` (it names a folder)"
     )
     seeds: StrictInt = Field(10, ge=1, le=1000, description="a whole number in 1..1000")
+    measure: StrictBool = Field(False, description="true or false")
     run: tuple[Run, ...] = Field(min_length=1, description="one [[run]] or more")
 
     @property
@@ -87,6 +96,27 @@ class Recipe(Table):
             ValueError: if `seeds` is outside 1..1000.
         """
         return Recipe.checked(self.model_dump(exclude_defaults=True) | {"seeds": seeds}, self.name)
+
+    def only(self, text: str) -> "Recipe":
+        """The part of the recipe whose titles (`"cora link gcn global"`) hold all words of a text.
+
+        Raises:
+            ValueError: if no title does.
+
+        Example:
+            >>> [run.dataset for run in named_recipe("quickstart").only("gin qat").run]
+            ['motif']
+        """
+        words = set(text.split())
+        kept = []
+        for run in self.run:
+            pairs = zip(run.titles(), run.method, strict=True)
+            method = tuple(m for title, m in pairs if words <= set(title.split()))
+            kept += [run.model_copy(update={"method": method})] if method else []
+        if not kept:
+            titles = [title for run in self.run for title in run.titles()]
+            raise ValueError(f"`--only {text}` leaves nothing of: {'; '.join(titles)}.")
+        return self.model_copy(update={"run": tuple(kept)})
 
 
 def load_recipe(source: str | Path) -> Recipe:

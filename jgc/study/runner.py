@@ -15,8 +15,9 @@ from jgc.study.job import Job, run_job
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, plan
 from jgc.study.recipe import Recipe, Run
-from jgc.study.rows import row_key
+from jgc.study.rows import did_you_mean, row_key
 from jgc.study.store import Store
+from jgc.train import METRICS
 
 
 def run_study(
@@ -52,6 +53,8 @@ def run_study(
     for run in recipe.run:
         # Wrong words are told before the first hour of training, not after it.
         build(_task(run) or info(run.dataset).task, run.model, run.settings)
+        if (metric := run.settings.metric) not in (None, *METRICS):
+            raise ValueError(f"Unknown metric `{metric}`{did_you_mean(metric, METRICS)}")
     store = Store(folder, report=report)
     if store.rows() and not resume:
         raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
@@ -72,6 +75,7 @@ def run_study(
                 report=lambda done, total, title=job.title: status(
                     f"{title}: epoch {done} of {total}", 0
                 ),
+                measure=recipe.measure,
             )
             store.append(outcome.rows)
             shutil.rmtree(place, ignore_errors=True)

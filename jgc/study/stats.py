@@ -50,7 +50,7 @@ class Summary(NamedTuple):
         group: The values that its rows share, `{key: value}`; unknown keys are absent.
         seeds: Number of rows.
         values: `{key: Estimate}` for each numeric key that at least one row has, and `ratio`,
-            the dense file's bytes over this file's.
+            the dense file's bytes over this file's, and `ratio_values`, over the kept values alone.
         difference: Test score minus that of the dense model of the same seed; `None` where no
             dense score is known.
         latency: Medians over the rows of `latency_ms` and `latency_iqr_ms`; `None` if unknown.
@@ -154,11 +154,10 @@ def summarise(rows: Sequence[Mapping[str, Any]], by: Sequence[str] = GROUP) -> l
 
 def _summary(group: dict[str, Any], rows: list[dict], dense: dict) -> Summary:
     values = {key: _column(rows, key) for key in ESTIMATED}
-    values["ratio"] = [
-        row["bytes_dense"] / row["bytes_file"]
-        for row in rows
-        if row.get("bytes_file") and "bytes_dense" in row
-    ]
+    for name, key in (("ratio", "bytes_file"), ("ratio_values", "bytes_values")):
+        values[name] = [
+            row["bytes_dense"] / row[key] for row in rows if row.get(key) and "bytes_dense" in row
+        ]
     latency, spread = _column(rows, "latency_ms"), _column(rows, "latency_iqr_ms")
     return Summary(
         group,

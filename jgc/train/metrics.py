@@ -133,6 +133,50 @@ def best_cut(scores: Array, labels: Array) -> Array:
     return cuts[(at_most(0) - at_most(1)).argmax()]
 
 
+def roc_auc_of_classes(logits: Array, labels: Array, mask: Array) -> Array:
+    """ROC-AUC of each class against the others by its probability, the mean over classes.
+
+    Args:
+        logits: `[n, n_class]`.
+        labels: Class of each item, integers `[n]`.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar in [0, 1]; of two classes the plain ROC-AUC.
+
+    Example:
+        >>> logits = jnp.array([[0.9, 0.1], [0.6, 0.4], [0.6, 0.4], [0.2, 0.8]])
+        >>> float(roc_auc_of_classes(logits, jnp.array([0, 0, 1, 1]), jnp.ones(4, bool)))
+        0.875
+    """
+    labels = jax.nn.one_hot(labels, logits.shape[-1])
+    return roc_auc(jax.nn.softmax(logits), labels, mask)
+
+
+def accuracy_of_signs(scores: Array, labels: Array, mask: Array) -> Array:
+    """Share of yes-or-no labels that the sign of the score tells.
+
+    Args:
+        scores: `[n, n_target]`; > 0 says yes.
+        labels: 1 or 0 of the shape of `scores`; NaN is missing.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar in [0, 1]; the mean over targets that have labels.
+
+    Example:
+        >>> scores, labels = jnp.array([[2.0], [-1.0], [3.0]]), jnp.array([[1.0], [1.0], [jnp.nan]])
+        >>> float(accuracy_of_signs(scores, labels, jnp.ones(3, bool)))
+        0.5
+    """
+
+    def one(scores, positive, negative):
+        right = jnp.where(scores > 0, positive, negative)
+        return right.sum() / (positive | negative).sum()
+
+    return _over_targets(one, scores, labels, mask)
+
+
 METRICS = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,

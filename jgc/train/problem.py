@@ -27,17 +27,29 @@ from jgc.graph import (
 )
 from jgc.models import link_scores
 from jgc.train.losses import LOSSES, link_loss
-from jgc.train.metrics import METRICS, best_cut
+from jgc.train.metrics import (
+    METRICS,
+    accuracy,
+    accuracy_of_signs,
+    average_precision,
+    best_cut,
+    macro_f1,
+    mae,
+    roc_auc,
+    roc_auc_of_classes,
+)
 
 Forward = Callable[[GraphsTuple, Layout], Array]
 
-# Which metrics can score which kind of labels, or links.
-FITTING = {
-    "link": ("roc_auc", "average_precision", "accuracy"),
-    "class": ("accuracy", "macro_f1"),
-    "binary": ("roc_auc", "average_precision"),
-    "value": ("mae",),
-}
+# How each kind of labels, or links, is scored: `(answers, labels, mask) -> []` by name.
+FITTING: dict[str, dict[str, Callable]] = {
+    "link": {name: METRICS[name] for name in ("roc_auc", "average_precision", "accuracy")},
+    "class": {"accuracy": accuracy, "macro_f1": macro_f1, "roc_auc": roc_auc_of_classes},
+    "binary": {
+        "roc_auc": roc_auc, "average_precision": average_precision, "accuracy": accuracy_of_signs,
+    },
+    "value": {"mae": mae},
+}  # fmt: skip
 
 
 class Scores(NamedTuple):
@@ -57,8 +69,9 @@ class Problem(NamedTuple):
         batch: `(data, epoch, step, key) -> (graph, layout, target)`.
         loss: `(answers, target) -> scalar`.
         answer: `(forward, data) -> answers` to everything that is scored.
-        score: `(answers, data) -> Scores`.
+        score: `(answers, data, metric=metric) -> Scores`; any of `metrics` may be asked for.
         metric: Name of the metric that chooses and reports.
+        metrics: Names of all metrics that fit.
     """
 
     data: Any
@@ -69,6 +82,7 @@ class Problem(NamedTuple):
     answer: Callable
     score: Callable
     metric: str
+    metrics: tuple[str, ...] = ()
 
     def select(self, data: Any, split: Array) -> tuple[Any, Any]:
         """The arrays of one split, `split` an integer scalar."""
@@ -136,9 +150,11 @@ def _node_problem(dataset: Dataset, metric: str, backend: str) -> Problem:
     train, val, test = (jnp.asarray(np.stack(part)) for part in zip(*masks, strict=True))
     shared = (_on_device(graph), layout(graph, backend), labels)
 
-    def score(answers, data):
+    scored = FITTING[dataset.kind]
+
+    def score(answers, data, metric=metric):
         (_, _, labels), (_, val, test) = data
-        return Scores(*(METRICS[metric](answers, labels, mask) for mask in (val, test)))
+        return Scores(*(scored[metric](answers, labels, mask) for mask in (val, test)))
 
     return Problem(
         data=(shared, (train, val, test)),
@@ -149,6 +165,7 @@ def _node_problem(dataset: Dataset, metric: str, backend: str) -> Problem:
         answer=lambda forward, data: forward(*data[0][:2]),
         score=score,
         metric=metric,
+        metrics=tuple(scored),
     )
 
 
@@ -180,7 +197,7 @@ def _link_problem(dataset: Dataset, metric: str, parts: int, seed: int, backend:
         values = forward(*graph_of(data))
         return values.reshape(parts, -1, values.shape[-1]).mean(0)
 
-    def score(values, data):
+    def score(values, data, metric=metric):
         parts = tuple((link_scores(values, pairs), labels) for pairs, labels in data[1][3])
         if metric == "accuracy":
             cut = best_cut(*parts[0])
@@ -196,6 +213,7 @@ def _link_problem(dataset: Dataset, metric: str, parts: int, seed: int, backend:
         answer=answer,
         score=score,
         metric=metric,
+        metrics=tuple(FITTING["link"]),
     )
 
 
@@ -257,9 +275,11 @@ def _graph_problem(
         blank = jnp.zeros((n_graph + 1, dataset.n_class))
         return jax.lax.scan(one, blank, held_out)[0]
 
-    def score(answers, data):
+    scored = FITTING[dataset.kind]
+
+    def score(answers, data, metric=metric):
         (_, labels), (_, _, masks) = data
-        return Scores(*(METRICS[metric](answers[:-1], labels[:-1], mask) for mask in masks))
+        return Scores(*(scored[metric](answers[:-1], labels[:-1], mask) for mask in masks))
 
     return Problem(
         data=((graphs, labels), (train, held_out, masks)),
@@ -270,6 +290,7 @@ def _graph_problem(
         answer=answer,
         score=score,
         metric=metric,
+        metrics=tuple(scored),
     )
 
 

@@ -14,6 +14,13 @@ def test_sizes_are_those_of_files(tmp_path, case):
     assert pack.file_bytes(tree, **arguments) == path.stat().st_size
 
 
+def test_values_alone_by_hand():
+    params = gcn()
+    masks = global_masks(params, 0.9)
+    kept = sum(int(np.sum(m)) for layer in masks.values() for m in layer.values())
+    assert pack.values_bytes(params, masks) == 4 * kept
+
+
 def test_dense_size_is_that_of_a_plain_file(tmp_path):
     params = gcn()
     flat = {f"{layer}/{name}": w for layer, ws in params.items() for name, w in ws.items()}

@@ -144,3 +144,13 @@ def test_a_method_takes_what_its_factory_takes():
     assert method._takes("qat") == {"bits", "ranges", "gradient"}
     assert method._takes("random+qat") == {"sparsity", "after", "bits", "ranges", "gradient"}
     assert parse_method("n:m:0.5").name == "n:m"
+
+
+def test_a_part_of_a_recipe_by_words():
+    recipe = load_recipe(TEXT)
+    part = recipe.only("cora link global")
+    assert [run.model for run in part.run] == ["gcn"] and part.n_rows == 4 * 2
+    assert [m.label for m in part.run[0].method] == ["global"]
+    assert recipe.only("cora").n_rows == recipe.n_rows
+    with pytest.raises(ValueError, match="`--only pubmed` leaves nothing of: cora gat dense; cora"):
+        recipe.only("pubmed")

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from jgc.train import METRICS, larger_is_better
-from jgc.train.metrics import best_cut
+from jgc.train.metrics import accuracy_of_signs, best_cut, roc_auc_of_classes
 
 # Compiled as a whole: one program a shape instead of one an operation.
 JITTED = {name: jax.jit(metric) for name, metric in METRICS.items()}
@@ -43,6 +43,24 @@ DRAWS = {
     "average_precision": ranks,
     "mae": ranks,
 }
+
+
+@pytest.mark.parametrize("n_class", [2, 4])
+def test_roc_auc_of_classes_agrees_with_scikit_learn(n_class):
+    rng = np.random.default_rng(n_class)
+    logits, labels = rng.normal(size=(N, n_class)).astype(np.float32), rng.integers(0, n_class, N)
+    shares = np.asarray(jax.nn.softmax(logits))
+    told = {"y_score": shares[:, 1]} if n_class == 2 else {"y_score": shares, "multi_class": "ovr"}
+    expected = oracle.roc_auc_score(labels, **told)
+    assert float(roc_auc_of_classes(logits, labels, ALL)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_accuracy_of_signs_by_hand():
+    scores = np.array([[1.0, -1.0], [2.0, 0.5], [-3.0, 4.0], [9.0, 9.0]], np.float32)
+    labels = np.array([[1.0, 1.0], [0.0, np.nan], [0.0, 1.0], [0.0, 0.0]], np.float32)
+    mask = np.array([True, True, True, False])
+    # Two of three in the first column, one of two in the second.
+    assert float(accuracy_of_signs(scores, labels, mask)) == pytest.approx((2 / 3 + 1 / 2) / 2)
 
 
 def test_every_metric_has_an_oracle():
