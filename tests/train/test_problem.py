@@ -256,7 +256,12 @@ def test_a_metric_may_be_chosen_if_it_fits_the_labels():
 
 @pytest.mark.parametrize(
     "data, metric",
-    [(tiny_nodes, "f1"), (tiny_nodes, "average_precision"), (tiny_links, "mae"), (tiny_graphs, "mae")],
+    [
+        (tiny_nodes, "f1"),
+        (tiny_nodes, "average_precision"),
+        (tiny_links, "mae"),
+        (tiny_graphs, "mae"),
+    ],
 )
 def test_a_metric_that_does_not_fit_is_an_error(data, metric):
     with pytest.raises(ValueError, match=f"`metric` of 'tiny'.*must be one of.*got '{metric}'"):
