@@ -99,9 +99,8 @@ def compress(
     first = run_job(dense)
     if method.name == "dense":
         return _result(dense, level, first.rows, first.rows, first.models)
-    tests = {row["seed"]: row["test"] for row in first.rows}
     job = Job(data, name, ready, method, _runs(level, seeds))
-    second = run_job(job, dense_test=tests)
+    second = run_job(job, dense=(dense, first.trained.state))
     return _result(job, level, first.rows + second.rows, second.rows, second.models)
 
 

@@ -20,7 +20,20 @@ from jgc.study.measure import Meter
 from jgc.study.method import Level
 from jgc.study.plan import Plan
 from jgc.study.rows import FIELDS, row_key
-from jgc.train import Lane, Method, Model, Phase, TrainState, lane, problem, train
+from jgc.train import (
+    Lane,
+    Method,
+    Model,
+    Phase,
+    Problem,
+    Start,
+    Trained,
+    TrainState,
+    lane,
+    problem,
+    starts,
+    train,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,18 +93,18 @@ class Outcome(NamedTuple):
     Attributes:
         rows: One a lane.
         models: The chosen `Model` of each lane, on the host.
-        traces: How often the program was traced.
+        trained: All that training left.
     """
 
     rows: list[dict[str, Any]]
     models: list[Model]
-    traces: int
+    trained: Trained
 
 
 def run_job(
     job: Job,
     *,
-    dense_test: dict[int, float] | None = None,
+    dense: tuple["Job", TrainState] | None = None,
     folder: Path | None = None,
     report: Callable[[int, int], None] | None = None,
     measure: bool = False,
@@ -100,7 +113,8 @@ def run_job(
 
     Args:
         job: With at least one lane.
-        dense_test: Test score of the dense model by seed, where it is known.
+        dense: The dense job of the same data and model, and what it left: methods that begin by
+            dense training start from there, and rows say its test scores.
         folder: For checkpoints.
         report: Called with (epochs done, epochs in all).
         measure: Also run every model and tell latency, memory, energy and all scores.
@@ -111,20 +125,13 @@ def run_job(
     Raises:
         ValueError: if training diverged: a loss that is no number, or no validation score at all.
     """
-    lanes = [_lane(job, level, seed) for level, seed in job.runs]
-    parts = job.plan.settings.parts or 1
-    task = problem(
-        job.dataset, metric=job.plan.settings.metric, batch_size=job.plan.batch_size, parts=parts
-    )
+    task = _problem(job)
     began = time.perf_counter()
-    trained = train(
-        job.plan.model, task, job.method, lanes,
-        optimiser=job.plan.optimiser, folder=folder, report=report,
-    )  # fmt: skip
-    wall_s = (time.perf_counter() - began) / len(lanes)
-    _check_numbers(job, trained.state)
+    trained = _train(job, task, dense, folder, report)
+    wall_s = (time.perf_counter() - began) / len(job.runs)
+    dense_test = {} if dense is None else _tests(*dense)
     models = [
-        jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(lanes))
+        jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(job.runs))
     ]
     meter = Meter(job.plan.model, task, job.method) if measure else None
     rows = []
@@ -139,7 +146,7 @@ def run_job(
             "test": best.test,
             "test_oracle": best.oracle,
             **_sizes(job, config["bits"] or 32, model, artefact),
-            **({} if meter is None else meter.measure(model, int(lanes[i].split))),
+            **({} if meter is None else meter.measure(model, seed % task.n_split)),
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
             "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
@@ -147,10 +154,53 @@ def run_job(
             "jgc": version("jgc"),
             "config": {name: value for name, value in config.items() if value is not None},
         }
-        if dense_test and seed in dense_test:
+        if seed in dense_test and job.method.name != "dense":
             row["dense_test"] = dense_test[seed]
         rows.append({name: value for name, value in row.items() if value is not None})
-    return Outcome(rows, models, trained.traces)
+    return Outcome(rows, models, trained)
+
+
+def train_job(
+    job: Job, *, folder: Path | None = None, report: Callable[[int, int], None] | None = None
+) -> Trained:
+    """Trains all lanes of a job, or looks up what a finished training left in `folder`.
+
+    Arguments and errors are those of `run_job`.
+    """
+    return _train(job, _problem(job), None, folder, report)
+
+
+def _train(job: Job, task: Problem, dense, folder, report) -> Trained:
+    trained = train(
+        job.plan.model, task, job.method, [_lane(job, *run) for run in job.runs],
+        optimiser=job.plan.optimiser, dense=None if dense is None else _begun(job, *dense),
+        folder=folder, report=report,
+    )  # fmt: skip
+    _check_numbers(job, trained.state)
+    return trained
+
+
+def _problem(job: Job) -> Problem:
+    settings = job.plan.settings
+    return problem(
+        job.dataset,
+        metric=settings.metric,
+        batch_size=job.plan.batch_size,
+        parts=settings.parts or 1,
+    )
+
+
+def _begun(job: Job, dense: Job, state: TrainState) -> Start | None:
+    """The dense start of every lane; `None` for methods that begin in another way."""
+    if len(job.method.phases) == 1 or job.method.phases[0] != dense.method.phases[0]:
+        return None
+    place = {seed: i for i, (_, seed) in enumerate(dense.runs)}
+    which = np.array([place[seed] for _, seed in job.runs])
+    return jax.tree.map(lambda leaf: leaf[which], starts(state))
+
+
+def _tests(dense: Job, state: TrainState) -> dict[int, float]:
+    return {seed: state.best.test[i].item() for i, (_, seed) in enumerate(dense.runs)}
 
 
 def _said(phase: Phase) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from filelock import FileLock, Timeout
 
 from jgc.data import info, load
 from jgc.models import task_of
-from jgc.study.job import Job, run_job
+from jgc.study.job import Job, run_job, train_job
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, plan
 from jgc.study.recipe import Recipe, Run
 from jgc.study.rows import did_you_mean, row_key
 from jgc.study.store import Store
-from jgc.train import METRICS
+from jgc.train import METRICS, TrainState
 
 
 def run_study(
@@ -59,6 +59,7 @@ def run_study(
     if store.rows() and not resume:
         raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
     programs = traces = 0
+    dense = _Dense(Path(folder), recipe.seeds, report)
     for job in jobs(recipe):
         with _alone(Path(folder), job, report):
             todo = job.without(store.keys())
@@ -70,7 +71,7 @@ def run_study(
             status(f"{job.title}: compiling", len(job.runs) - len(todo.runs))
             outcome = run_job(
                 todo,
-                dense_test=_dense_tests(store, job),
+                dense=dense.of(job),
                 folder=place,
                 report=lambda done, total, title=job.title: status(
                     f"{title}: epoch {done} of {total}", 0
@@ -78,10 +79,12 @@ def run_study(
                 measure=recipe.measure,
             )
             store.append(outcome.rows)
-            shutil.rmtree(place, ignore_errors=True)
-        programs, traces = programs + 1, traces + outcome.traces
+            if job.method.name != DENSE.name:
+                shutil.rmtree(place, ignore_errors=True)
+        programs, traces = programs + 1, traces + outcome.trained.traces
         report(f"{job.title}: {_said(outcome.rows)}")
         status(job.title, len(outcome.rows))
+    dense.forget()
     report(f"{traces} compilations for {programs} (data set, model, method)")
     return store.rows()
 
@@ -146,11 +149,33 @@ def _place(folder: Path, todo: Job) -> Path:
     return folder / "checkpoints" / f"{todo.title.replace(' ', '-')}-{lanes}"
 
 
-def _dense_tests(store: Store, job: Job) -> dict[int, float]:
-    """Test scores of the dense model by seed, from the rows so far: same data, split, settings."""
-    plain = dataclasses.replace(job, method=job.plan.method(DENSE))
-    seed_of = {plain.key(Level(), seed): seed for _, seed in job.runs}
-    return {seed_of[row["key"]]: row["test"] for row in store.rows() if row["key"] in seed_of}
+class _Dense:
+    """Dense trainings, each run once for all methods of its data and model.
+
+    Their last checkpoints are kept until the study ends: a study that was killed, or whose dense
+    rows are there already, looks its models up instead of training them again.
+    """
+
+    def __init__(self, folder: Path, seeds: int, report: Callable[[str], None]):
+        self._folder, self._seeds, self._report = folder, seeds, report
+        self._places: set[Path] = set()
+
+    def of(self, job: Job) -> tuple[Job, TrainState] | None:
+        """The dense job that goes with a job, and what it left; `None` where nobody asks for it."""
+        runs = tuple((Level(), seed) for seed in range(self._seeds))
+        plain = dataclasses.replace(job, method=job.plan.method(DENSE), runs=runs)
+        place = _place(self._folder, plain)
+        self._places.add(place)
+        begins_dense = job.method.phases[:1] == plain.method.phases and job.method != plain.method
+        if not begins_dense and (job.method == plain.method or not place.exists()):
+            return None
+        with _alone(self._folder, plain, self._report):
+            return plain, train_job(plain, folder=place).state
+
+    def forget(self) -> None:
+        """Removes their checkpoints."""
+        for place in self._places:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _said(rows: list[dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from jgc.train.descent import Optimiser as Optimiser
 from jgc.train.loop import Best as Best
 from jgc.train.loop import Lane as Lane
 from jgc.train.loop import Model as Model
+from jgc.train.loop import Start as Start
 from jgc.train.loop import TrainState as TrainState
 from jgc.train.loop import lane_program as lane_program
 from jgc.train.losses import LOSSES as LOSSES
@@ -17,4 +18,5 @@ from jgc.train.problem import Scores as Scores
 from jgc.train.problem import problem as problem
 from jgc.train.program import Trained as Trained
 from jgc.train.program import lane as lane
+from jgc.train.program import starts as starts
 from jgc.train.program import train as train

@@ -92,6 +92,27 @@ class TrainState(NamedTuple):
     test: Array
 
 
+class Start(NamedTuple):
+    """A dense model that a method starts from, trained once for all its levels.
+
+    Attributes:
+        best: Of the dense training; without masks and quantiser.
+        loss: Of each of its epochs, float32 `[n_epoch]`.
+        val: Validation scores.
+        test: Test scores.
+    """
+
+    best: Best
+    loss: Array
+    val: Array
+    test: Array
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are done, of one lane or of a stack of them."""
+        return self.loss.shape[-1]
+
+
 def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Optimiser):
     """Builds the pure function that runs one lane from one epoch to another.
 
@@ -103,9 +124,10 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
 
     Returns:
         `(init, run)`: `init(lane, data) -> TrainState` and
-        `run(state, lane, data, start, stop) -> TrainState`, which runs epochs `start..stop-1` and
-        begins by `init` where `start` is 0. `start` and `stop` are traced, so that one program
-        serves chunks of any length, and stopping between two chunks changes no bit.
+        `run(state, (lane, dense), data, start, stop) -> TrainState`, which runs epochs
+        `start..stop-1`. It begins by `init` at epoch 0; or, where `dense` is a `Start` and not
+        `None`, at the epoch after it. `start` and `stop` are traced, so that one program serves
+        chunks of any length, and stopping between two chunks changes no bit.
     """
     check_method(method)
     begins = [sum(p.epochs for p in method.phases[:i]) for i in range(len(method.phases) + 1)]
@@ -114,8 +136,10 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
         selected = task.select(data, lane.split)
         return _init(model, task, method, optimiser, lane, selected, _keys(lane))
 
-    def run(state: TrainState, lane: Lane, data, start: Array, stop: Array) -> TrainState:
-        state = jax.lax.cond(start == 0, lambda: init(lane, data), lambda: state)
+    def run(state: TrainState, begun, data, start: Array, stop: Array) -> TrainState:
+        lane, dense = begun
+        at_first = start == (0 if dense is None else dense.epochs)
+        state = jax.lax.cond(at_first, lambda: _begun(init(lane, data), dense), lambda: state)
         data, keys = task.select(data, lane.split), _keys(lane)
         # Phases that run the same step share one loop: compile time counts.
         i = 0
@@ -134,6 +158,18 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
         return state
 
     return init, run
+
+
+def _begun(state: TrainState, dense: Start | None) -> TrainState:
+    """The first state, as if the dense epochs had just been run."""
+    if dense is None:
+        return state
+    model = dense.best.model._replace(masks=state.model.masks, quant=state.model.quant)
+    history = {
+        name: getattr(state, name).at[: dense.epochs].set(getattr(dense, name))
+        for name in ("loss", "val", "test")
+    }
+    return state._replace(model=model, best=dense.best._replace(model=model), **history)
 
 
 def _same_step(a: Phase, b: Phase) -> bool:

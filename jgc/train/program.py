@@ -13,8 +13,8 @@ import numpy as np
 from jgc.train.checkpoint import Checkpoint, fingerprint
 from jgc.train.descent import Optimiser
 from jgc.train.lanes import everywhere, fill, lane_mesh, on_lanes, over_lanes
-from jgc.train.loop import Lane, TrainState, lane_program
-from jgc.train.method import Method
+from jgc.train.loop import Lane, Start, TrainState, lane_program
+from jgc.train.method import Method, Phase
 from jgc.train.problem import Problem
 
 
@@ -41,6 +41,7 @@ def train(
     lanes: list[Lane],
     *,
     optimiser: Optimiser = Optimiser(),  # noqa: B008 - immutable
+    dense: Start | None = None,
     chunk: int = 50,
     folder: str | Path | None = None,
     report: Callable[[int, int], None] | None = None,
@@ -53,6 +54,7 @@ def train(
         method: What to do.
         lanes: Runs of the front, at least one (`lane`).
         optimiser: How to descend.
+        dense: What the first phase would do, done before: leaves `[n_lane, ...]`, from `starts`.
         chunk: Epochs between two looks at the outside (progress, checkpoint), >= 1. The result
             does not depend on it.
         folder: Where checkpoints are kept. A run that finds its own there goes on from it, and
@@ -63,7 +65,8 @@ def train(
         A `Trained`.
 
     Raises:
-        ValueError: for no lanes, `chunk` < 1, or a checkpoint of something else in `folder`.
+        ValueError: for no lanes, `chunk` < 1, a `dense` that is not the method's first phase, or
+            a checkpoint of something else in `folder`.
 
     Example:
         >>> import jgc.data, jgc.train
@@ -80,8 +83,10 @@ def train(
         raise ValueError("`lanes` is empty; give at least one `lane(seed)`.")
     if chunk < 1:
         raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
+    _check_start(dense, method)
     mesh = lane_mesh(len(lanes))
-    stacked, n_lane = fill(jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), mesh)
+    begun = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), dense
+    begun, n_lane = fill(begun, mesh)
     init, run = lane_program(model, task, method, optimiser)
     traces = 0
 
@@ -90,29 +95,32 @@ def train(
         traces += 1
         return run(*args)
 
-    stacked = jax.device_put(stacked, on_lanes(mesh))
+    begun = jax.device_put(begun, on_lanes(mesh))
     data = jax.device_put(task.data, everywhere(mesh))
     began = time.perf_counter()
-    shapes = jax.eval_shape(jax.vmap(init, in_axes=(0, None)), stacked, data)
+    shapes = jax.eval_shape(jax.vmap(init, in_axes=(0, None)), begun[0], data)
     shapes = jax.tree.map(
         lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=on_lanes(mesh)), shapes
     )
-    moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere(mesh))
-    jitted = jax.jit(over_lanes(counted, mesh), donate_argnums=0)
-    compiled = jitted.lower(shapes, stacked, data, moment, moment).compile(_options(mesh))
-    compile_s = time.perf_counter() - began
-
     kept, state, done = None, None, 0
     if folder is not None:
-        kept = Checkpoint(folder, _identity(model, task, method, optimiser, lanes))
+        kept = Checkpoint(folder, _identity(model, task, method, optimiser, lanes, dense))
         state, done = kept.restore(shapes)
     if state is None:
-        state = jax.tree.map(lambda s: _blank(s), shapes)
+        state, done = jax.tree.map(_blank, shapes), 0 if dense is None else dense.epochs
+    moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere(mesh))
+    jitted = jax.jit(over_lanes(counted, mesh), donate_argnums=0)
+    # A finished run that is only looked up again needs no program.
+    compiled: Any = None
+    if done < method.epochs:
+        compiled = jitted.lower(shapes, begun, data, moment, moment).compile(_options(mesh))
+    compile_s = time.perf_counter() - began
+
     began = time.perf_counter()
     while done < method.epochs:
         stop = min(done + chunk, method.epochs)
         ends = jax.device_put((np.int32(done), np.int32(stop)), everywhere(mesh))
-        state = jax.block_until_ready(compiled(state, stacked, data, *ends))
+        state = jax.block_until_ready(compiled(state, begun, data, *ends))
         done = stop
         if kept is not None:
             kept.save(state, done)
@@ -121,6 +129,40 @@ def train(
     run_s = time.perf_counter() - began
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[:n_lane], state)
     return Trained(state, compile_s, run_s, traces)
+
+
+def starts(state: TrainState) -> Start:
+    """What other methods need of a dense training, to start from it.
+
+    Args:
+        state: Of a method with one phase that trains as it is, leaves `[n_lane, ...]`.
+
+    Returns:
+        A `Start` with leaves `[n_lane, ...]`; take the lanes that are wanted by
+        `jax.tree.map(lambda leaf: leaf[which], ...)`.
+
+    Example:
+        >>> import jgc.data
+        >>> from jgc.models import GCN, for_task
+        >>> from jgc.prune import global_magnitude
+        >>> from jgc.train import Method, Phase, problem
+        >>> data = jgc.data.load("sbm")
+        >>> model, task = for_task(GCN(hidden=8), "node", data.n_class), problem(data)
+        >>> dense = train(model, task, Method("dense", (Phase(2),)), [lane(0)])
+        >>> pruned = Method("global", (Phase(2), Phase(1, prune=True)),
+        ...                 lambda sparsity, key: global_magnitude(sparsity))
+        >>> done = train(model, task, pruned, [lane(0, sparsity=0.5)], dense=starts(dense.state))
+        >>> bool((done.state.loss[:, :2] == dense.state.loss).all())
+        True
+    """
+    return Start(state.best, state.loss, state.val, state.test)
+
+
+def _check_start(dense: Start | None, method: Method) -> None:
+    if dense is not None and Phase(dense.epochs) not in method.phases[:1]:
+        raise ValueError(
+            f"`dense` has {dense.epochs} epochs; {method.name!r} begins by {method.phases[0]}."
+        )
 
 
 def lane(
@@ -164,10 +206,10 @@ def _options(mesh) -> dict[str, Any]:
     return {"xla_backend_optimization_level": 1} if on_cpu else {}
 
 
-def _identity(model, task: Problem, method: Method, optimiser, lanes) -> tuple:
+def _identity(model, task: Problem, method: Method, optimiser, lanes, dense) -> tuple:
     """What a checkpoint belongs to; a method's functions go by its name, all else by value."""
     described = str(model), task.metric, method.name, method.phases, optimiser, lanes
-    return *described, fingerprint(task.data)
+    return *described, fingerprint((task.data, dense))
 
 
 def _blank(shape: jax.ShapeDtypeStruct):

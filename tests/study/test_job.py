@@ -6,7 +6,7 @@ import pytest
 
 from jgc import pack
 from jgc.study import Settings, check_row
-from jgc.study.job import Job, packable, run_job
+from jgc.study.job import Job, packable, run_job, train_job
 from jgc.study.method import Level
 from jgc.study.plan import method_of, plan
 from tests.study.cases import words
@@ -26,19 +26,20 @@ def both(programs):
     del programs
     runs = [(Level(s, 4), seed) for s in (0.5, 0.9) for seed in range(2)]
     todo = job(tiny_nodes(), "mlp", "global+qat", runs)
-    return todo, run_job(todo, dense_test={0: 0.25})
+    plain = job(tiny_nodes(), "mlp", "dense", [(Level(), seed) for seed in range(2)])
+    return todo, run_job(todo, dense=(plain, train_job(plain).state))
 
 
 def test_rows_are_whole_and_valid(both):
     todo, outcome = both
-    assert outcome.traces == 1 and len(outcome.rows) == len(outcome.models) == 4
+    assert outcome.trained.traces == 1 and len(outcome.rows) == len(outcome.models) == 4
     for (level, seed), row in zip(todo.runs, outcome.rows, strict=True):
         checked = check_row(row)
         assert checked["key"] == todo.key(level, seed)
         assert (row["dataset"], row["task"], row["model"]) == ("tiny", "node", "mlp")
         assert (row["method"], row["bits"], row["seed"]) == ("global+qat", 4, seed)
         assert row["split"] == f"random-{seed}" and row["metric"] == "accuracy"
-        assert ("dense_test" in row) == (seed == 0)
+        assert 0 <= row["dense_test"] <= 1
         assert row["config"]["settings"]["hidden"] == 4
         assert row["config"]["phases"] == [
             {"epochs": 3}, {"epochs": 2, "prune": True}, {"epochs": 2, "quantize": True},
@@ -141,3 +142,29 @@ def test_models_made_for_one_task_are_compressed_as_any(data, model, method, lev
     assert row["sparsity"] == pytest.approx(level.sparsity, abs=0.02)
     assert 0 <= row["test"] <= 1 and row["macs"] > 0
     assert row["config"]["settings"].get("parts") == (4 if model == "ness" else None)
+
+
+def test_a_pruned_model_is_the_dense_one_with_its_small_weights_gone():
+    """What starts from a dense training ends as if it had trained dense itself."""
+    runs = [(Level(0.5), seed) for seed in (1, 0)]
+    plain = job(tiny_nodes(), "mlp", "dense", [(Level(), seed) for seed in range(2)])
+    state = train_job(plain).state
+    todo = job(tiny_nodes(), "mlp", "global", runs)
+    shared, alone = run_job(todo, dense=(plain, state)), run_job(todo)
+    for i, seed in enumerate((1, 0)):
+        np.testing.assert_array_equal(shared.trained.state.loss[i, :3], state.loss[seed])
+        assert shared.rows[i]["dense_test"] == state.best.test[seed]
+    np.testing.assert_allclose(shared.trained.state.loss, alone.trained.state.loss, rtol=1e-4)
+    same = jax.tree.map(np.array_equal, *(o.trained.state.model.masks for o in (shared, alone)))
+    assert jax.tree.all(same)
+    assert [row["config"] for row in shared.rows] == [row["config"] for row in alone.rows]
+
+
+def test_what_begins_in_another_way_takes_only_the_test_scores():
+    plain = job(tiny_nodes(), "mlp", "dense", [(Level(), 0)])
+    state = train_job(plain).state
+    todo = job(tiny_nodes(), "mlp", "qat", [(Level(None, 4), 0)])
+    with_dense, alone = run_job(todo, dense=(plain, state)), run_job(todo)
+    np.testing.assert_array_equal(with_dense.trained.state.loss, alone.trained.state.loss)
+    assert with_dense.rows[0]["dense_test"] == state.best.test[0]
+    assert "dense_test" not in alone.rows[0]
