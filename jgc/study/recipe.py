@@ -45,7 +45,18 @@ class Settings(Table):
 
 
 class Run(Table):
-    """One model on one data set, compressed in several ways."""
+    """One model on one data set, compressed in several ways.
+
+    Attributes:
+        dataset: A name of `jgc.data.names()`.
+        task: By default that of the model, or else of the data set.
+        split: By default the data set's own.
+        splits: How many splits are drawn; seed i takes split i modulo their number. By default the
+            number that the split comes with.
+        model: A name of `jgc.models.MODELS`.
+        settings: Of the model and its training.
+        method: Ways of compressing.
+    """
 
     tables: ClassVar = {"settings": Settings, "method": Method}
 
@@ -54,6 +65,7 @@ class Run(Table):
         Literal["node", "link", "graph"] | None, Field(description='"node", "link" or "graph"')
     ] = None
     split: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
+    splits: Count = None
     model: Name
     settings: Settings = Field(Settings(), description="a table [run.settings]")
     method: tuple[Method, ...] = Field(min_length=1, description="one [[run.method]] or more")

@@ -107,7 +107,7 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
         'sbm node gcn dense'
     """
     for run in recipe.run:
-        dataset = load(run.dataset, task=_task(run), split=run.split)
+        dataset = load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
         ready = plan(dataset, run.model, run.settings)
         for method in run.method:
             yield Job(
