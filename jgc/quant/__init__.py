@@ -23,5 +23,7 @@ from jgc.quant.types import Place as Place
 from jgc.quant.types import Quant as Quant
 from jgc.quant.types import Quantizer as Quantizer
 from jgc.quant.types import Site as Site
+from jgc.quant.uniform import apart as apart
 from jgc.quant.uniform import not_output as not_output
 from jgc.quant.uniform import qat as qat
+from jgc.quant.uniform import together as together

@@ -1,6 +1,6 @@
 """`qat`: uniform quantisation-aware training at 2 to 8 bits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
@@ -139,7 +139,66 @@ def qat(
         del quant
         return jnp.zeros(())
 
-    return Quantizer(init, weight, value, cost, grids, symmetric_weights)
+    return Quantizer(
+        init,
+        weight,
+        value,
+        cost,
+        grids,
+        symmetric_weights,
+        stored=lambda quant: together(quant.sites),
+    )
+
+
+def together(sites: dict[str, Site]) -> dict[str, Array]:
+    """The ranges of all sites as three arrays, which cost a small file less than one a number.
+
+    Args:
+        sites: Of `Quant`.
+
+    Returns:
+        `lo` and `hi`, float32 `[n_site]`, and `bits`, uint8 `[n_site]`, sites in alphabetical
+        order. How often a site was seen is left out; `apart` undoes it.
+
+    Example:
+        >>> sites = {"b": Site(no_range()._replace(hi=jnp.ones(())), jnp.int32(4)),
+        ...          "a": Site(no_range(), jnp.int32(8))}
+        >>> stored = together(sites)
+        >>> stored["hi"].tolist(), stored["bits"].tolist()
+        ([0.0, 1.0], [8, 4])
+        >>> float(apart(stored, sites)["b"].range.hi)
+        1.0
+    """
+    inner = [sites[name] for name in sorted(sites)]
+    return {
+        "lo": jnp.array([site.range.lo for site in inner], jnp.float32),
+        "hi": jnp.array([site.range.hi for site in inner], jnp.float32),
+        "bits": jnp.array([site.bits for site in inner], jnp.uint8),
+    }
+
+
+def apart(stored: Mapping[str, Any], names: Iterable[str]) -> dict[str, Site]:
+    """The sites of `Quant` again, from what `together` made of them.
+
+    Args:
+        stored: `lo`, `hi` and `bits`.
+        names: Of the quantised sites, in any order.
+
+    Returns:
+        `{name: Site}`, each with a range that has been seen.
+
+    Raises:
+        ValueError: if there are more or fewer names than sites.
+    """
+    lo, hi, bits = (jnp.asarray(stored[key]) for key in ("lo", "hi", "bits"))
+    names = sorted(names)
+    if len(names) != lo.shape[0]:
+        raise ValueError(f"`names` are {len(names)} sites, `stored` holds {lo.shape[0]}: {names}.")
+    seen = jnp.ones((), jnp.int32)
+    return {
+        name: Site(RangeState(seen, lo[i], hi[i]), bits[i].astype(jnp.int32))
+        for i, name in enumerate(names)
+    }
 
 
 def check_bits(argument: str, bits) -> None:

@@ -31,9 +31,9 @@ class Level(NamedTuple):
 
 
 AMOUNTS = ("sparsity", "bits", "l2")
-CHOICES = ("after", "ranges", "gradient")
+CHOICES = ("after", "ranges", "gradient", "bits_values")
 # The parameter of a quantiser's factory behind each choice.
-_PARAMETERS = {"ranges": "ranges", "gradient": "clip_gradient"}
+_PARAMETERS = {"ranges": "ranges", "gradient": "clip_gradient", "bits_values": "bits_values"}
 
 
 def _ordered(values: tuple) -> tuple[list, list]:
@@ -57,6 +57,7 @@ class Method(Table):
         after: What follows pruning: `finetune` (the default), `none`, or training the pruned shape
             from scratch for as many epochs as the dense model (`scratch`) or twice as many.
         ranges: How value ranges run: `abs`, `mom` or `per`; by default the quantiser's own.
+        bits_values: Width of the values between layers; by default that of the weights.
         gradient: Through clipped values: `gc` (0) or `ste` (1); by default the quantiser's own.
 
     References:
@@ -81,6 +82,7 @@ class Method(Table):
     ranges: Annotated[
         Literal["abs", "mom", "per"] | None, Field(description='"abs", "mom" or "per"')
     ] = None
+    bits_values: Bits | None = Field(None, description="a whole number in 2..8")
     gradient: Annotated[Literal["gc", "ste"] | None, Field(description='"gc" or "ste"')] = None
 
     @property
@@ -102,8 +104,9 @@ class Method(Table):
             >>> Method(name="global", sparsity=0.5, after="none").label
             'global/none'
         """
-        choices = (getattr(self, key) for key in CHOICES)
-        return "/".join([self.name, *(c for c in choices if c not in (None, "finetune"))])
+        wide = None if self.bits_values is None else f"values-{self.bits_values}"
+        choices = self.after, self.ranges, self.gradient, wide
+        return "/".join([self.name, *(word for word in choices if word and word != "finetune")])
 
     @model_validator(mode="after")
     def _amounts_fit_the_name(self) -> "Method":

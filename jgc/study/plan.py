@@ -205,6 +205,10 @@ def _pruner(name: str, n_out: int | None):
 
 
 def _quantizer(name: str, words: Words):
-    choices = {"ranges": words.ranges, "clip_gradient": words.gradient and words.gradient == "gc"}
+    choices = {
+        "ranges": words.ranges,
+        "clip_gradient": words.gradient and words.gradient == "gc",
+        "bits_values": words.bits_values,
+    }
     given = {key: choice for key, choice in choices.items() if choice is not None}
     return lambda bits: quant.METHODS[name](bits, **given)
