@@ -160,12 +160,17 @@ def write_bbbp(folder: Path) -> None:
     put(folder, "moleculenet/BBBP.csv", BBBP)
 
 
+def write_bbbp_classes(folder: Path) -> None:
+    put(folder, "moleculenet/BBBP.csv", BBBP.replace("7,g,,C", "7,g,0,C"))
+
+
 CASES = [
     Case("cora", write_planetoid, 1, 640, 1280, 3, 2, "public"),
     Case("tu:RING", write_rings, 20, 60, 120, 1, 2, "fold-0"),
+    Case("reddit-binary-dgcnn", write_dgcnn, 20, 80, 160, 1, 2, "fold-0"),
     Case("cora-npz", write_npz, 1, 600, 1200, 4, 3, "random"),
     Case("chameleon", write_geom, 1, 4, 4, 2, 2, "geom-gcn"),
     Case("bbbp", write_bbbp, 11, 110, 200, 47, 1, "scaffold"),
-    Case("reddit-binary-dgcnn", write_dgcnn, 20, 80, 160, 1, 2, "fold-0"),
+    Case("bbbp-pyg", write_bbbp_classes, 11, 110, 200, 9, 2, "random"),
 ]
 WRITERS = {case.name: case.write for case in CASES} | {"tu:TINY": write_tu}
