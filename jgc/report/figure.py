@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -112,7 +113,7 @@ def _title(ax: Axes, panel: Panel) -> None:
 def _label(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
     labels = [Label(p.x, p.y, p.label, look[p.line].colour) for p in panel.points]
     bars = [[(p.x, p.y - p.half_width), (p.x, p.y + p.half_width)] for p in panel.points]
-    lines = [line.get_xydata() for line in ax.get_lines() if len(line.get_xydata()) > 1]
+    lines = [xy for line in ax.get_lines() if len(xy := np.asarray(line.get_xydata())) > 1]
     place_labels(ax, labels, [*bars, *lines])
 
 

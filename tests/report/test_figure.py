@@ -61,11 +61,14 @@ def test_the_key_names_every_line_inside_the_figure():
 
 
 def test_layers_have_bands_and_stay_fractions():
-    rows = with_insides(study(RUNS[:1], CROWD, 3))
+    # Of two seeds the interval is 12.706 times half the difference: wider than what is possible.
+    rows = [{"dataset": "cora", "task": "node", "model": "gcn", "method": "global", "seed": seed,
+             "metric": "accuracy", "sparsity": 0.5, "layers": {"conv1": kept, "conv2": 0.25}}
+            for seed, kept in enumerate((0.375, 0.625))]  # fmt: skip
     _, ax = drawn(rows, "layers")
-    assert len(ax.collections) == 12 and ax.get_ylim() == (-0.04, 1.04)
     ends = [band.get_paths()[0].vertices[:, 1] for band in ax.collections]
-    assert all(0 <= y.min() < y.max() <= 1 for y in ends)
+    assert [(y.min(), y.max()) for y in ends] == [(0, 1), (0.25, 0.25)]
+    assert ax.get_ylim() == (-0.04, 1.04)
     model = ax.get_lines()[0].get_xydata()
     assert model.tolist() == [[0, 1], [1, 0]]
 

@@ -2,7 +2,7 @@ import pytest
 
 from jgc.report.panel import CROWD as MANY
 from jgc.report.panel import Point, bit_panels, layer_panels, pareto, score_panels
-from tests.report.cases import CROWD, METHODS, RUNS, study, with_insides
+from tests.report.cases import CROWD, METHODS, RUNS, study
 
 
 def test_panels_hold_the_means_in_the_unit_of_the_axis():
@@ -90,10 +90,3 @@ def test_bits_by_hand():
     ]  # fmt: skip
     assert panel.points[3].half_width == pytest.approx(12.706, rel=1e-4)
     assert bit_panels(rows[-1:]) == []
-
-
-def test_seeds_and_panels_of_insides():
-    rows = with_insides(study(RUNS, CROWD, 3))
-    assert [p.title for p in layer_panels(rows)] == ["sbm (public)", "motif (random)",
-                                                     "esol (random)"]  # fmt: skip
-    assert all(p.half_width > 0 for p in bit_panels(rows)[0].points)
