@@ -64,6 +64,29 @@ def sparsity_of(masks: Masks, is_prunable: PathPredicate = is_kernel) -> Array:
     return jnp.asarray(pruned, jnp.float32) / max(1, sum(leaves[name].size for name in names))
 
 
+def kept_fractions(masks: Masks, is_prunable: PathPredicate = is_kernel) -> dict[str, Array]:
+    """Kept fraction of each prunable leaf: how a budget was dealt out over the layers.
+
+    Args:
+        masks: Masks over parameters.
+        is_prunable: Which leaves count, `(name, leaf) -> bool`.
+
+    Returns:
+        Float32 `[]` in [0, 1] by name, in the tree's order.
+
+    Raises:
+        ValueError: if `is_prunable` matches no leaf.
+
+    Example:
+        >>> masks = {"conv1": {"bias": jnp.ones(2, bool), "kernel": jnp.array([[True, False]])}}
+        >>> kept_fractions(masks)
+        {'conv1/kernel': Array(0.5, dtype=float32)}
+    """
+    leaves = named_leaves(masks)
+    names = chosen(masks, is_prunable, "is_prunable")
+    return {name: jnp.mean(leaves[name], dtype=jnp.float32) for name in names}
+
+
 def merged(masks: Masks, replaced: dict[str, Array]) -> Masks:
     """Masks with some leaves replaced by name.
 

@@ -2,6 +2,7 @@
 
 from jgc.quant.a2q import a2q as a2q
 from jgc.quant.a2q import average_bits as average_bits
+from jgc.quant.a2q import bits_by_degree as bits_by_degree
 from jgc.quant.a2q import learned_sites as learned_sites
 from jgc.quant.degree import degree as degree
 from jgc.quant.degree import protection as protection

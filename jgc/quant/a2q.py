@@ -6,9 +6,11 @@ from numbers import Real
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jgc.quant.learned import (
+    Groups,
     Learned,
     in_groups,
     narrow,
@@ -165,6 +167,45 @@ def average_bits(quant: Quant) -> Array:
     return _average(quant, lambda state: whole_bits(state.bits, state.signed))
 
 
+def bits_by_degree(quant: Quant, in_degree) -> dict[str, float]:
+    """Average stored bits of a feature value of the nodes of like in-degree.
+
+    Read on the host, as the result's keys depend on the largest in-degree. Averages run over sites
+    and nodes as in `average_bits`; weighted by their numbers of nodes they give it back.
+
+    Args:
+        quant: Of `a2q` on one graph.
+        in_degree: Number of incoming edges of each of its nodes, `[n]`.
+
+    Returns:
+        Bits in 1..8 by range of in-degrees, rising: "0", "1", "2", "3-4", "5-8", ..., each twice as
+        wide as the one before; ranges without a real node are left out.
+
+    Raises:
+        ValueError: unless there is a learned grid for each of the `n` nodes at every learned site.
+
+    Example:
+        >>> state = per_node(4, 1, 4)._replace(bits=jnp.array([2.0, 2.0, 4.0, 5.0]))
+        >>> bits_by_degree(Quant({}, {"update": state}), [0, 1, 3, 4])
+        {'0': 2.0, '1': 2.0, '3-4': 4.5}
+
+    References:
+        Zhu et al., ICLR 2023, which shows widths against in-degrees. https://arxiv.org/abs/2302.00193
+    """
+    sites, degrees = learned_sites(quant), np.asarray(in_degree)
+    for site, state in sites.items():
+        if isinstance(state, Groups) or state.step.shape != degrees.shape:
+            raise ValueError(
+                f"`in_degree` is of {degrees.size} nodes, but site {site!r} has {state.step.size} "
+                "learned grids: groups, or those of another graph?"
+            )
+    found = {}
+    for name, inside in _ranges(degrees):
+        chosen = {s: state._replace(share=state.share * inside) for s, state in sites.items()}
+        found[name] = float(average_bits(Quant({}, chosen)))
+    return {name: bits for name, bits in found.items() if bits > 0}
+
+
 def learned_sites(quant: Quant) -> dict[str, Learned]:
     """The sites with learned grids, by path."""
     return {site: state for site, state in quant.sites.items() if isinstance(state, Learned)}
@@ -177,6 +218,13 @@ def _average(quant: Quant, bits_of: Callable[[Learned], Array]) -> Array:
         total += state.width * (share * bits_of(state)).sum()
         weight += state.width * share.sum()
     return jax.lax.stop_gradient(1 / jnp.maximum(weight, 1e-9)) * total
+
+
+def _ranges(degrees: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Names of the ranges of in-degrees, and which nodes are inside, bool `[n]`."""
+    last = int(degrees.max(initial=0)).bit_length() + 1
+    ends = [(0, 0), (1, 1), *((2**k // 2 + 1, 2**k) for k in range(1, last))]
+    return [(f"{a}-{b}" if a < b else f"{a}", (a <= degrees) & (degrees <= b)) for a, b in ends]
 
 
 def _started(place: Place, bits, groups: int) -> Learned:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike
 
 # Where a label may sit, in points from its dot, nearest first.
 _PLACES = [
@@ -27,7 +28,7 @@ class Label(NamedTuple):
 
 
 def place_labels(
-    ax: Axes, labels: Sequence[Label], lines: Sequence[Sequence], *, size: float = 7.5
+    ax: Axes, labels: Sequence[Label], lines: Sequence[ArrayLike], *, size: float = 7.5
 ) -> None:
     """Writes each label where it hides least, greedily in their order.
 

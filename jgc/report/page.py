@@ -12,16 +12,23 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from jgc.report.figure import BLUE, HAIRLINE, INK, write_figures
+from jgc.report.figure import write_figures
+from jgc.report.look import BLUE, HAIRLINE, INK
 from jgc.report.paper import beside, paper_of
 from jgc.report.table import NOTES, Table, tables, to_csv, to_markdown
 from jgc.study.store import Store
 
 _CAPTIONS = {
     "bytes": "Test score against the measured bytes of the file that restores the model. "
-    "The band is the Pareto front of the means; bars are 95 % intervals over seeds.",
+    "The band is the Pareto front of the means over all methods; bars are 95 % intervals over "
+    "seeds. On a crowded panel only the points of the front are labelled.",
     "sparsity": "Test score against the fraction of prunable weights removed. "
-    "The dashed line is the dense model; bars are 95 % intervals over seeds.",
+    "The grey dashed line is the dense model; dashed colours were not fine-tuned, dotted ones "
+    "trained from scratch. Bars are 95 % intervals over seeds.",
+    "layers": "What one ranking over the whole model keeps of each layer. On the dashed line a "
+    "layer loses as much as the model; above it less. Means over seeds with bands of 95 %.",
+    "bits": "Bits that the nodes learned for their features, by in-degree: means over nodes, sites "
+    "and seeds, the sign bit included. Bars are 95 % intervals over seeds.",
 }
 
 
@@ -113,8 +120,7 @@ def render_page(
         command=command,
         rebuild=f"jgc report {shlex.quote(name)}",
         figures=[
-            (figure, _CAPTIONS.get(figure, ""), _inline(svg, figure))
-            for figure, svg in figures.items()
+            (figure, _CAPTIONS[figure], _inline(svg, figure)) for figure, svg in figures.items()
         ],
         tables=shown,
         notes=NOTES,

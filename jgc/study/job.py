@@ -12,10 +12,10 @@ import numpy as np
 
 from jgc import pack
 from jgc.data import Dataset, training_graph
-from jgc.graph import GraphsTuple, SparseRows
+from jgc.graph import GraphsTuple, SparseRows, in_degree
 from jgc.pack.operations import operations
-from jgc.prune import sparsity_of
-from jgc.quant import average_bits, learned_sites
+from jgc.prune import kept_fractions, sparsity_of
+from jgc.quant import average_bits, bits_by_degree, learned_sites
 from jgc.study.measure import Meter
 from jgc.study.method import Level
 from jgc.study.plan import Plan
@@ -264,8 +264,13 @@ def _sizes(job: Job, bits: int, model: Model, artefact: dict[str, Any]) -> dict[
     if model.masks is not None:
         sizes["sparsity"] = _achieved(model)
         sizes["bytes_values"] = pack.values_bytes(model.params, model.masks)
+        kept = kept_fractions(model.masks)
+        sizes["layers"] = {n.removesuffix("/kernel"): round(float(k), 4) for n, k in kept.items()}
     if model.quant is not None and learned_sites(model.quant):
         sizes["bits_features"] = round(float(average_bits(model.quant)), 3)
+        if job.dataset.task == "node":  # Elsewhere nodes have groups, or a graph a split.
+            found = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
+            sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in found.items()}
     return sizes
 
 

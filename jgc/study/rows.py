@@ -25,6 +25,8 @@ FIELDS = {
     "bits": "amount",
     "l2": "amount",
     "bits_features": "amount",
+    "layers": "table",
+    "bits_by_degree": "table",
     "seed": "count",
     "metric": "word",
     "val": "score",

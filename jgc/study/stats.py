@@ -19,6 +19,9 @@ ESTIMATED = (
     "train_flops", "compile_s", "wall_s",
 )  # fmt: skip
 
+# Tables of numbers whose entries are estimated one by one.
+TABLES = ("layers", "bits_by_degree")
+
 
 class Estimate(NamedTuple):
     """A mean over seeds.
@@ -51,6 +54,7 @@ class Summary(NamedTuple):
         seeds: Number of rows.
         values: `{key: Estimate}` for each numeric key that at least one row has, and `ratio`,
             the dense file's bytes over this file's, and `ratio_values`, over the kept values alone.
+            An entry of a table has the key `TABLE/ENTRY`, as `layers/conv1`.
         difference: Test score minus that of the dense model of the same seed; `None` where no
             dense score is known.
         latency: Medians over the rows of `latency_ms` and `latency_iqr_ms`; `None` if unknown.
@@ -158,6 +162,10 @@ def _summary(group: dict[str, Any], rows: list[dict], dense: dict) -> Summary:
         values[name] = [
             row["bytes_dense"] / row[key] for row in rows if row.get(key) and "bytes_dense" in row
         ]
+    for key in TABLES:
+        names = dict.fromkeys(name for row in rows for name in row.get(key, ()))
+        for name in names:
+            values[f"{key}/{name}"] = _column([row.get(key, {}) for row in rows], name)
     latency, spread = _column(rows, "latency_ms"), _column(rows, "latency_iqr_ms")
     return Summary(
         group,

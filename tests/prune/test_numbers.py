@@ -17,6 +17,7 @@ from jgc.prune import (
     global_magnitude,
     hold_at_zero,
     kept_count,
+    kept_fractions,
     layer_magnitude,
     magnitude,
     n_of_m,
@@ -194,3 +195,13 @@ ERRORS = {
 def test_errors_name_the_argument(message):
     with pytest.raises((ValueError, TypeError), match=message):
         ERRORS[message]()
+
+
+def test_kept_fractions_by_hand():
+    masks = {"a": {"bias": jnp.zeros(2, bool), "kernel": jnp.array([[False, False, True]])},
+             "b": {"kernel": jnp.ones((2, 2), bool)}}  # fmt: skip
+    assert {name: float(x) for name, x in kept_fractions(masks).items()} == pytest.approx(
+        {"a/kernel": 1 / 3, "b/kernel": 1.0}
+    )
+    lanes = jax.tree.map(lambda mask: jnp.stack([mask, ~mask]), masks)
+    np.testing.assert_allclose(jax.vmap(kept_fractions)(lanes)["a/kernel"], [1 / 3, 2 / 3])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jgc import pack
-from jgc.quant import Groups, Learned, Place, Quant, a2q, average_bits
+from jgc.quant import Groups, Learned, Place, Quant, a2q, average_bits, bits_by_degree
 from jgc.quant.learned import in_groups, narrow, nearest, on_grids, per_node, whole_bits
 
 PARAMS = {"kernel": jnp.ones((3, 2))}
@@ -192,6 +192,35 @@ def test_average_and_penalty_by_hand():
     assert float(a2q(target=3.0).cost(quant)) == 0.0
     by_bits = jax.grad(lambda w: cost(Quant({}, {"a": a._replace(bits=w), "b": b})))(a.bits)
     np.testing.assert_allclose(by_bits, np.array([4, 4, 0]) / 9 * 3 * excess, rtol=1e-5)
+
+
+def test_bits_by_degree_by_hand():
+    # Site a: 4 values a node, unsigned; b: one value, signed, so no fewer than 2 bits.
+    a = grids([1.0] * 6, [1.0, 2.0, 3.0, 4.0, 5.0, 8.0])._replace(width=jnp.float32(4))
+    b = grids([1.0] * 6, [1.0, 7.0, 3.0, 6.0, 8.0, 2.0], True)
+    quant, in_degree = Quant({}, {"a": a, "message": None, "b": b}), np.array([0, 2, 9, 5, 8, 16])
+    found = bits_by_degree(quant, in_degree)
+    by_hand = {"0": 6 / 5, "2": 15 / 5, "5-8": (4 * 9 + 14) / 10, "9-16": (4 * 11 + 5) / 10}
+    assert list(found) == list(by_hand) and found == pytest.approx(by_hand)
+    n_node = {"0": 1, "2": 1, "5-8": 2, "9-16": 2}
+    mean = sum(found[name] * n for name, n in n_node.items()) / 6
+    assert mean == pytest.approx(float(average_bits(quant)))
+    # Padding counts nowhere, not even in a range of its own.
+    real = jnp.array([0.0, 1, 1, 1, 0, 1])
+    padded = Quant({}, {"a": a._replace(share=real)})
+    assert bits_by_degree(padded, in_degree) == {"2": 2.0, "5-8": 4.0, "9-16": 5.5}
+    order = np.array([3, 1, 5, 0, 4, 2])
+    moved = jax.tree.map(lambda leaf: leaf[order] if leaf.ndim else leaf, quant)
+    assert bits_by_degree(moved, in_degree[order]) == pytest.approx(found)
+    assert bits_by_degree(Quant({}, {}), in_degree) == {}
+
+
+def test_bits_by_degree_needs_a_grid_a_node():
+    state = per_node(4, 1, 4)
+    with pytest.raises(ValueError, match="`in_degree` is of 3 nodes, but site 'a' has 4 learned"):
+        bits_by_degree(Quant({}, {"a": state}), np.ones(3))
+    with pytest.raises(ValueError, match="groups, or those of another graph"):
+        bits_by_degree(Quant({}, {"a": in_groups(3, 1, 4)}), np.ones(3))
 
 
 def test_features_of_nodes_are_learned_and_all_else_is_qat():

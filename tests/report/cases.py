@@ -51,3 +51,58 @@ def _row(run, method, seed, noise) -> dict:
                    "bits": bits, "seed": seed, "settings": {"hidden": 16}},
     }  # fmt: skip
     return check_row({key: value for key, value in row.items() if value is not None})
+
+
+LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+CHOICES = ("", "/mom/gc", "/mom/ste", "/per/ste")
+
+# As many methods on one panel as a large study has.
+CROWD = (
+    METHODS[0],
+    *(
+        (f"{pruner}{after}", s, None, worse * scale * s**3, 1.05 - s)
+        for pruner, worse in (("global", 1.0), ("fine", 1.3))
+        for after, scale in (("", 0.02), ("/none", 0.3), ("/scratch", 0.03), ("/scratch-2x", 0.01))
+        for s in LEVELS
+    ),
+    *(
+        (f"{quantizer}{choice}", None, bits, drop + 0.004 * i + 0.02 * (8 - bits), bits / 30)
+        for quantizer, drop in (("qat", 0.004), ("degree", 0.0))
+        for i, choice in enumerate(CHOICES)
+        for bits in (8, 4)
+    ),
+    ("a2q", None, 4, 0.01, 0.1),
+    *(("global+qat", s, bits, 0.01 + 0.03 * s + 0.02 * (8 - bits), (1.05 - s) * bits / 30)
+      for s in (0.5, 0.9) for bits in (8, 4)),
+)  # fmt: skip
+
+# Weights of each layer, and their scale: the smaller, the more of them one ranking removes.
+LAYERS = {
+    "encoder/conv1/mlp/first": 0.6, "encoder/conv1/mlp/second": 0.9,
+    "encoder/conv2/mlp/first": 1.0, "encoder/conv2/mlp/second": 1.1,
+    "encoder/conv3/mlp/first": 1.2, "encoder/conv3/mlp/second": 1.0,
+    "encoder/conv4/mlp/first": 1.3, "encoder/conv4/mlp/second": 1.5,
+    "encoder/conv5/mlp/first": 1.1, "encoder/conv5/mlp/second": 1.7,
+    "head1": 2.0, "head2": 3.0,
+}  # fmt: skip
+DEGREES = ("0", "1", "2", "3-4", "5-8", "9-16", "17-32", "33-64", "65-128", "129-256")
+
+
+def with_insides(rows: list[dict], n_layer=12) -> list[dict]:
+    """The rows with what pruning kept of each layer, and the bits that nodes learned."""
+    return [check_row({**row, **_insides(row, n_layer)}) for row in rows]
+
+
+def _insides(row: dict, n_layer: int) -> dict:
+    wobble = 0.02 * np.random.default_rng(row["seed"]).standard_normal()
+    found = {}
+    if "sparsity" in row:
+        found["layers"] = {
+            name: float(np.clip((1 - row["sparsity"]) ** (1 / scale) + wobble, 0, 1))
+            for name, scale in [*LAYERS.items()][:n_layer]
+        }
+    if row["method"].startswith("a2q"):
+        found["bits_by_degree"] = {
+            name: 1.5 + 0.5 * i + (i + 1) * wobble for i, name in enumerate(DEGREES)
+        }
+    return found

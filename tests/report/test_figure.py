@@ -1,36 +1,7 @@
 import pytest
 
-from jgc.report.figure import Point, panels, pareto, write_figures
-from tests.report.cases import METHODS, RUNS, study
-
-
-def test_panels_hold_the_means_in_the_unit_of_the_axis():
-    shown = panels(study(), "bytes_file")
-    assert [p.title for p in shown] == ["sbm (public)", "motif (random)", "esol (random)"]
-    assert all(len(p.points) == len(METHODS) for p in shown)
-    assert 80 < shown[0].points[0].y < 84 and 0.6 < shown[2].points[0].y < 0.8
-    assert shown[0].points[1].x == round(0.56 * 92_240)
-    assert [p.label for p in shown[0].points] == [
-        "dense", "0.5", "0.9", "8 bit", "4 bit", "0.9, 4 bit",
-    ]  # fmt: skip
-
-
-def test_sparsity_shows_what_prunes_and_dense_as_a_level():
-    shown = panels(study(), "sparsity")[0]
-    assert [(p.method, p.x) for p in shown.points] == [
-        ("global", 0.5), ("global", 0.9), ("global+qat", 0.9),
-    ]  # fmt: skip
-    assert shown.dense == pytest.approx(panels(study(), "bytes_file")[0].points[0].y)
-
-
-def test_pareto_by_hand():
-    def at(*pairs):
-        return [Point(str(i), x, y, 0.0, "") for i, (x, y) in enumerate(pairs)]
-
-    points = at((1, 0.5), (2, 0.5), (3, 0.4), (4, 0.9), (1, 0.6))
-    assert [p.method for p in pareto(points, larger_is_better=True)] == ["4", "3"]
-    assert [p.method for p in pareto(points, larger_is_better=False)] == ["0", "2"]
-    assert pareto([], larger_is_better=True) == []
+from jgc.report.figure import CHARTS, _draw, write_figures
+from tests.report.cases import CROWD, DEGREES, METHODS, RUNS, study, with_insides
 
 
 @pytest.mark.parametrize(
@@ -38,10 +9,12 @@ def test_pareto_by_hand():
     [
         (RUNS[1:], METHODS, 3),
         (RUNS[:1], METHODS[:1], 1),
+        (RUNS[:1], CROWD, 2),
     ],
+    ids=["few", "dense", "crowd"],
 )
 def test_same_rows_same_bytes(tmp_path, runs, methods, seeds):
-    rows = study(runs, methods, seeds)
+    rows = with_insides(study(runs, methods, seeds))
     one, two = write_figures(rows, tmp_path / "a"), write_figures(rows, tmp_path / "b")
     assert {p.name for p in one} >= {"bytes.svg", "bytes.png"}
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
@@ -52,6 +25,63 @@ def test_no_figure_without_a_point(tmp_path):
     bare = {"dataset": "cora", "model": "gcn", "method": "dense", "metric": "accuracy", "seed": 0}
     assert write_figures([bare, bare | {"test": 0.5}], tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_is_written_where_rows_have_what_it_shows(tmp_path):
+    def names(rows):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        return [path.stem for path in write_figures(rows, folder) if path.suffix == ".svg"]
+
+    rows = study(RUNS[:1], (*METHODS[:2], ("a2q", None, 4, 0.0, 0.1)), 1)
+    assert names(rows[:1]) == ["bytes"]
+    assert names(rows) == ["bytes", "sparsity"]
+    whole = with_insides(rows)
+    assert names(whole[:2]) == ["bytes", "sparsity", "layers"]
+    assert names(whole[2:]) == ["bytes", "bits"]
+    assert names(whole) == list(CHARTS)
+
+
+def drawn(rows, name):
+    """The axes of the first panel of a figure."""
+    chart = CHARTS[name]
+    figure = _draw(chart.panels(rows), chart)
+    return figure, figure.axes[0]
+
+
+def test_the_key_names_every_line_inside_the_figure():
+    rows = with_insides(study(RUNS[:1], CROWD, 2))
+    for name in CHARTS:
+        figure, ax = drawn(rows, name)
+        key = figure.legends[0] if CHARTS[name].key else ax.get_legend()
+        lines = {point.line for point in CHARTS[name].panels(rows)[0].points}
+        said = {text.get_text() for text in key.get_texts()}
+        assert {line.removeprefix("encoder/") for line in lines} <= said
+        box = key.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+
+
+def test_layers_have_bands_and_stay_fractions():
+    # Of two seeds the interval is 12.706 times half the difference: wider than what is possible.
+    rows = [{"dataset": "cora", "task": "node", "model": "gcn", "method": "global", "seed": seed,
+             "metric": "accuracy", "sparsity": 0.5, "layers": {"conv1": kept, "conv2": 0.25}}
+            for seed, kept in enumerate((0.375, 0.625))]  # fmt: skip
+    _, ax = drawn(rows, "layers")
+    ends = [band.get_paths()[0].vertices[:, 1] for band in ax.collections]
+    assert [(y.min(), y.max()) for y in ends] == [(0, 1), (0.25, 0.25)]
+    assert ax.get_ylim() == (-0.04, 1.04)
+    model = ax.get_lines()[0].get_xydata()
+    assert model.tolist() == [[0, 1], [1, 0]]
+
+
+def test_ranges_of_in_degrees_do_not_overlap():
+    figure, ax = drawn(with_insides(study(RUNS[:1], CROWD, 2)), "bits")
+    assert [text.get_text() for text in ax.get_xticklabels()] == list(DEGREES)
+    few = [row | {"bits_by_degree": {"1": 2.0, "3-4": 3.0}}
+           for row in study(RUNS[:1], CROWD, 1) if row["method"] == "a2q"]  # fmt: skip
+    _, ax = drawn(few, "bits")
+    assert [(t.get_position()[0], t.get_text()) for t in ax.get_xticklabels()] == [
+        (0, "1"), (2, "3-4"),
+    ]  # fmt: skip
 
 
 def test_labels_cover_neither_each_other_nor_the_dots(tmp_path):

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from jgc.report import page
+from jgc.report.figure import CHARTS
 from jgc.report.page import render_page, write_report
 from jgc.report.table import tables
 from jgc.study.store import Store
-from tests.report.cases import METHODS, RUNS, study
+from tests.report.cases import METHODS, RUNS, study, with_insides
 
 NAMES = {"report.html", "table.md", "table.csv", "bytes.svg", "bytes.png", "sparsity.svg",
          "sparsity.png"}  # fmt: skip
@@ -52,6 +53,14 @@ def test_inline_figures_take_the_ink_of_the_page(folder):
     for svg in svgs:
         ET.fromstring(svg)
         assert "var(--ink)" in svg and "#24292f" not in svg and "fill: #ffffff" not in svg
+
+
+def test_every_figure_has_a_caption():
+    rows = with_insides(study(RUNS[:1], (METHODS[1], ("a2q", None, 4, 0.0, 0.1)), 2))
+    html = render_page(rows, [], dict.fromkeys(CHARTS, "<svg></svg>"), name="study")
+    assert html.count("<svg") == len(re.findall("<figcaption>[A-Z]", html)) == len(CHARTS)
+    for word in ("Pareto front", "not fine-tuned", "keeps of each layer", "by in-degree"):
+        assert word in html
 
 
 def test_everything_but_the_figures_is_escaped():

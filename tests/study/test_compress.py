@@ -60,6 +60,7 @@ def test_from_the_file_alone_comes_the_reported_accuracy(tmp_path, words):
     split = artefact.meta["config"]["split"]
     (parts,) = [s for s in data.splits if s.name == split]
     assert ("bits_features" in result.rows[-1]) == (name == "a2q")
+    assert ("bits_by_degree" in result.rows[-1]) == (name == "a2q")
     for name in ("val", "test"):
         mask = jnp.zeros(len(data.labels), bool).at[getattr(parts, name)].set(True)
         found = METRICS["accuracy"](out, jnp.asarray(data.labels), mask)

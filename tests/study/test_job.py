@@ -59,6 +59,16 @@ def test_sizes_are_those_of_the_files(both):
         assert row["bops"] == N_NODE * sum(weights) * 4 * 4
 
 
+def test_rows_say_what_each_layer_kept(both):
+    _, outcome = both
+    for row, model in zip(outcome.rows, outcome.models, strict=True):
+        kept = {name: int(model.masks[name]["kernel"].sum()) for name in ("linear1", "linear2")}
+        assert row["layers"] == {
+            "linear1": round(kept["linear1"] / 36, 4), "linear2": round(kept["linear2"] / 12, 4),
+        }  # fmt: skip
+        assert "bits_by_degree" not in row
+
+
 def test_levels_and_seeds_name_different_rows(both):
     todo, _ = both
     keys = [todo.key(*run) for run in todo.runs]

@@ -97,3 +97,14 @@ def test_the_folds_of_a_data_set_are_repetitions():
     assert dense.group["split"] == "fold" and (dense.seeds, qat.seeds) == (3, 3)
     assert qat.difference.mean == -0.25 and qat.difference.n == 3
     assert summarise([row("dense", 0, 0.6, split="random-5")])[0].group["split"] == "random-5"
+
+
+def test_entries_of_tables_are_estimated_where_rows_have_them():
+    rows = [row("global", 0, 0.5, layers={"b": 0.5, "a": 0.25}), row("global", 1, 0.5),
+            row("global", 2, 0.5, layers={"b": 0.75}, bits_by_degree={"3-4": 2.0})]  # fmt: skip
+    (found,) = summarise(rows)
+    tables = {key: value for key, value in found.values.items() if "/" in key}
+    assert {key: (value.mean, value.n) for key, value in tables.items()} == {
+        "layers/b": (0.625, 2), "layers/a": (0.25, 1), "bits_by_degree/3-4": (2.0, 1),
+    }  # fmt: skip
+    assert [key for key in tables] == ["layers/b", "layers/a", "bits_by_degree/3-4"]
