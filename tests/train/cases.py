@@ -17,6 +17,7 @@ from jgc.train import Kfac, Method, Optimiser, Phase, lane
 
 N_NODE, N_CLASS = 40, 3
 OPTIMISER = Optimiser(learning_rate=0.05, weight_decay=5e-4)
+CURVED = OPTIMISER._replace(kfac=Kfac(every=2))
 
 
 @cache
@@ -146,9 +147,7 @@ CASES = (
     Case("global+qat", mlp, (DENSE, TUNE, Phase(2, quantize=True)), pruner("global"), qat),
     Case("degree", gcn, (Phase(3, quantize=True),), None, degree),
     Case("a2q", gcn, (Phase(3, quantize=True),), None, a2q),
-    Case(
-        "kfac", gcn, (DENSE, TUNE), pruner("global"), optimiser=OPTIMISER._replace(kfac=Kfac(every=2))
-    ),
+    Case("kfac", gcn, (DENSE, TUNE), pruner("global"), optimiser=CURVED),
     Case("links", gcn, (DENSE,), None, None, tiny_links),
     Case("graphs", gin, (DENSE, TUNE), pruner("global"), None, tiny_graphs),
 )

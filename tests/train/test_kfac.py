@@ -81,7 +81,7 @@ def test_only_graph_convolutions_are_preconditioned():
     assert sum(name.startswith("norm") for name in before) == 2
 
 
-def test_training_ssp_is_training_it_with_dense_matrices():
+def test_training_ssp_is_training_it_with_dense_matrices(programs):
     """Six epochs: measured at 0, 2 and 4, guesses that rise, decay added after preconditioning."""
     torch = pytest.importorskip("torch", reason="torch's autograd and Adam are the oracle")
     data, power, epochs = tiny_nodes(), 2.0, 6
@@ -112,7 +112,7 @@ def test_training_ssp_is_training_it_with_dense_matrices():
         target = torch.where(known, labels, y2.argmax(1))
         each = torch.nn.functional.cross_entropy(y2, target, reduction="none")
         loss = each[known].mean() + share * each[~known].mean()
-        assert done.loss[0, epoch] == pytest.approx(loss.item(), rel=1e-4)
+        assert done.loss[0, epoch] == pytest.approx(loss.item(), rel=1e-3)
         slopes = torch.autograd.grad(loss, [y1, y2], retain_graph=True)
         adam.zero_grad()
         loss.backward()
