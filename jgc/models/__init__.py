@@ -13,6 +13,7 @@ from jgc.models.gat import GATConv as GATConv
 from jgc.models.gcn import GCN as GCN
 from jgc.models.gcn import GCNConv as GCNConv
 from jgc.models.gcn import GNNNet as GNNNet
+from jgc.models.gcn import propagate as propagate
 from jgc.models.gin import GIN as GIN
 from jgc.models.gin import GINConv as GINConv
 from jgc.models.gin_a2q import A2QGIN as A2QGIN
@@ -31,6 +32,7 @@ from jgc.models.sage import SAGEConv as SAGEConv
 from jgc.models.sparsemax import sparsemax as sparsemax
 from jgc.models.spline import SplineCNN as SplineCNN
 from jgc.models.spline import SplineConv as SplineConv
+from jgc.models.ssp import SSP as SSP
 from jgc.models.super_gat import SuperGAT as SuperGAT
 from jgc.models.super_gat import SuperGATConv as SuperGATConv
 
@@ -48,6 +50,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "mlp": MLP,
     "hgp-sl": HGPSL,
     "ness": GNAE,
+    "ssp": SSP,
 }
 
 

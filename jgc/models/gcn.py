@@ -39,13 +39,31 @@ class GCNConv(nn.Module):
     @nn.compact
     def __call__(self, x: Array | SparseRows, layout: Layout) -> Array:
         """Maps node values `[n_node, d]` to `[n_node, features]`."""
-        loop = (layout.loops == 0).astype(jnp.float32)
-        scale = jax.lax.rsqrt(jnp.maximum(layout.in_degree + loop, 1))[:, None]
         h = Site(name="message")(Linear(self.features, False, name="linear")(x), layout.node_mask)
-        h = h * scale
-        h = (aggregate(h, layout) + loop[:, None] * h) * scale
-        h = Site(name="aggregate")(h, layout.node_mask)
+        h = Site(name="aggregate")(propagate(h, layout), layout.node_mask)
         return h + self.param("bias", nn.initializers.zeros, (self.features,))[None]
+
+
+def propagate(x: Array, layout: Layout) -> Array:
+    """The normalised sum of a graph convolution, `D^-1/2 (A + I) D^-1/2 X`.
+
+    Args:
+        x: Node values `[n_node, d]`.
+        layout: Of the graph.
+
+    Returns:
+        `[n_node, d]`.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> pair = layout(from_edges([0], [1], undirected=True))
+        >>> propagate(jnp.array([[1.0], [3.0]]), pair).round(3).tolist()
+        [[2.0], [2.0]]
+    """
+    loop = (layout.loops == 0).astype(jnp.float32)
+    scale = jax.lax.rsqrt(jnp.maximum(layout.in_degree + loop, 1))[:, None]
+    x = x * scale
+    return (aggregate(x, layout) + loop[:, None] * x) * scale
 
 
 class GCN(nn.Module):

@@ -31,6 +31,7 @@ from jgc.train import (
     TrainState,
     lane,
     problem,
+    rising,
     starts,
     train,
 )
@@ -181,12 +182,13 @@ def _train(job: Job, task: Problem, dense, folder, report) -> Trained:
 
 
 def _problem(job: Job) -> Problem:
-    settings = job.plan.settings
+    settings, power = job.plan.settings, job.plan.settings.guess_power
     return problem(
         job.dataset,
         metric=settings.metric,
         batch_size=job.plan.batch_size,
         parts=settings.parts or 1,
+        guess_weights=None if power is None else rising(power, job.plan.epochs),
     )
 
 

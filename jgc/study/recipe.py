@@ -42,6 +42,8 @@ class Settings(Table):
     batch_size: Count = None
     metric: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
     parts: Count = None
+    kfac_damping: Step = None
+    guess_power: Step = None
 
 
 class Run(Table):

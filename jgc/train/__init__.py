@@ -2,6 +2,7 @@
 
 from jgc.train.checkpoint import Checkpoint as Checkpoint
 from jgc.train.descent import Optimiser as Optimiser
+from jgc.train.kfac import Kfac as Kfac
 from jgc.train.loop import Best as Best
 from jgc.train.loop import Lane as Lane
 from jgc.train.loop import Model as Model
@@ -9,6 +10,7 @@ from jgc.train.loop import Start as Start
 from jgc.train.loop import TrainState as TrainState
 from jgc.train.loop import lane_program as lane_program
 from jgc.train.losses import LOSSES as LOSSES
+from jgc.train.losses import rising as rising
 from jgc.train.method import Method as Method
 from jgc.train.method import Phase as Phase
 from jgc.train.metrics import METRICS as METRICS

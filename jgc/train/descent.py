@@ -7,6 +7,7 @@ from jax import Array
 
 from jgc.prune import hold_at_zero
 from jgc.quant import Quant, Quantizer
+from jgc.train.kfac import Curvature, Kfac
 from jgc.tree import map_named, named_leaves
 
 Scalar = Any  # a Python number, or a traced array without axes
@@ -19,10 +20,13 @@ class Optimiser(NamedTuple):
         learning_rate: > 0.
         weight_decay: L2 penalty added to the gradient before Adam, as torch does, >= 0; a lane's
             own may be traced.
+        kfac: How gradients of graph convolutions are preconditioned before the decay is added;
+            `None` leaves them as they are.
     """
 
     learning_rate: float = 0.01
     weight_decay: Scalar = 5e-4
+    kfac: Kfac | None = None
 
 
 class DescentState(NamedTuple):
@@ -31,10 +35,12 @@ class DescentState(NamedTuple):
     Attributes:
         params: Of the parameters.
         quant: Of the learned leaves of the quantiser; `None` where it learns none.
+        curvature: What K-FAC last measured; `None` without it.
     """
 
     params: Any
     quant: Any
+    curvature: Curvature | None = None
 
 
 class Descent(NamedTuple):

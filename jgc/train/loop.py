@@ -11,6 +11,7 @@ from jax import Array
 from jgc.forward import apply, sites
 from jgc.prune import PruneState, apply_masks
 from jgc.train.descent import Descent, DescentState, Optimiser, learned_leaves, with_leaves
+from jgc.train.kfac import blank, precondition
 from jgc.train.method import Method, Phase, check_method
 from jgc.train.metrics import larger_is_better
 from jgc.train.problem import Problem
@@ -130,6 +131,7 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
         chunks of any length, and stopping between two chunks changes no bit.
     """
     check_method(method)
+    _check_curved(task, optimiser)
     begins = [sum(p.epochs for p in method.phases[:i]) for i in range(len(method.phases) + 1)]
 
     def init(lane: Lane, data) -> TrainState:
@@ -172,6 +174,16 @@ def _begun(state: TrainState, dense: Start | None) -> TrainState:
     return state._replace(model=model, best=dense.best._replace(model=model), **history)
 
 
+def _check_curved(task: Problem, optimiser: Optimiser) -> None:
+    kfac = optimiser.kfac
+    if kfac is None:
+        return
+    if task.counted is None:
+        raise ValueError("`kfac` is for node tasks: the loss of this one does not count nodes.")
+    if kfac.damping <= 0 or kfac.every < 1:
+        raise ValueError(f"`kfac` needs `damping` > 0 and `every` >= 1, got {kfac}.")
+
+
 def _same_step(a: Phase, b: Phase) -> bool:
     return a.quantize == b.quantize
 
@@ -210,6 +222,11 @@ class _Stage(NamedTuple):
         phase = sum(epoch >= begin for begin in self.begins) - 1
         return jnp.array([p.rate for p in self.phases], jnp.float32)[phase]
 
+    def _age(self, epoch) -> Array:
+        """Epochs since the phase began, `[]`."""
+        begins = jnp.array(self.begins)
+        return epoch - jnp.max(jnp.where(begins <= epoch, begins, 0))
+
     def _enter(self, phase: Phase, lane: Lane, data, begin: int, state: TrainState) -> TrainState:
         """A new phase: from the best so far, with a fresh optimiser and a fresh choice."""
         worst = _worst(self.task.metric)
@@ -222,6 +239,7 @@ class _Stage(NamedTuple):
             params = drawn.params if model.masks is None else apply_masks(drawn.params, model.masks)
             model = model._replace(params=params, stats=drawn.stats)
         opt_state = _fresh(self.optimiser, self.method, model.params, model.quant)
+        opt_state = opt_state._replace(curvature=state.opt_state.curvature)
         best = state.best._replace(val=worst, oracle=worst)
         return state._replace(model=model, opt_state=opt_state, best=best)
 
@@ -267,7 +285,10 @@ class _Stage(NamedTuple):
             free = params, learned_leaves(quantizer, state.model.quant)
             (loss, model), (grads, slopes) = jax.value_and_grad(loss_of, (0, 1), True)(*free)
             descent = _descent(self.optimiser, self.method, rate, lane.l2)
-            params, opt_state = descent.params(grads, state.opt_state, params, masks)
+            opt_state = self._curved(state.opt_state, loss_of, free, layout, target, epoch)
+            if opt_state.curvature is not None:
+                grads = precondition(opt_state.curvature, grads)
+            params, opt_state = descent.params(grads, opt_state, params, masks)
             quant, opt_state = descent.quant(slopes, opt_state, model.quant, quantizer)
             model = model._replace(params=params, quant=quant)
             return state._replace(model=model, opt_state=opt_state), loss
@@ -276,6 +297,17 @@ class _Stage(NamedTuple):
             return descend(state)
         due = (rate > 0) & layout.graph_mask.any()
         return jax.lax.cond(due, descend, lambda s: (s, jnp.float32(0)), state)
+
+    def _curved(self, opt_state: DescentState, loss_of, free, layout, target, epoch):
+        """The optimiser's state with the curvature measured anew where that is due."""
+        kfac, old = self.optimiser.kfac, opt_state.curvature
+        if kfac is None or old is None or self.task.counted is None:
+            return opt_state
+        measure = functools.partial(
+            kfac.measure, old, lambda: loss_of(*free)[0], layout, self.task.counted(target)
+        )
+        due = self._age(epoch) % kfac.every == 0
+        return opt_state._replace(curvature=jax.lax.cond(due, measure, lambda: old))
 
     def _evaluate(self, state: TrainState, lane: Lane, data, epoch, settled, loss) -> TrainState:
         quantizer = self._quantizer(lane)
@@ -351,11 +383,14 @@ def _init(
         places = sites(architecture, {"params": params, **variables}, graph, layout)
         quant = method.quantizer(lane.bits).init(params, places)
     model = Model(params, variables, None if prune is None else prune.masks, quant)
+    curvature = None
+    if optimiser.kfac is not None:
+        curvature = blank(architecture, {"params": params, **variables}, graph, layout)
     worst = _worst(task.metric)
     history = jnp.full(method.epochs, jnp.nan)
     return TrainState(
         model=model,
-        opt_state=_fresh(optimiser, method, params, quant),
+        opt_state=_fresh(optimiser, method, params, quant)._replace(curvature=curvature),
         prune=prune,
         best=Best(model, worst, jnp.float32(jnp.nan), jnp.int32(-1), worst),
         loss=history,

@@ -27,6 +27,52 @@ def cross_entropy(logits: Array, labels: Array, mask: Array) -> Array:
     return jnp.where(mask, each, 0).sum() / jnp.maximum(mask.sum(), 1)
 
 
+def self_training(logits: Array, labels: Array, mask: Array, others: Array, weight: Array) -> Array:
+    """Cross entropy of known labels, and of the model's own guesses where none is known.
+
+    A guess is the class that the same logits put first; it is taken as given, so that the second
+    term makes the model surer of what it says.
+
+    Args:
+        logits: `[n, n_class]`.
+        labels: Class of each item, integers `[n]`; read where `mask` is True only.
+        mask: True where a label is known, bool `[n]`.
+        others: True where the model guesses, bool `[n]`.
+        weight: Of the guesses' mean, `[]`, >= 0.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> logits, labels = jnp.array([[0.0, 0.0], [0.0, 9.0]]), jnp.array([1, 0])
+        >>> known = jnp.array([True, False])
+        >>> round(float(self_training(logits, labels, known, ~known, 1.0)), 4)
+        0.6933
+
+    References:
+        Izadi et al., arXiv 2008.09624, and its code.
+    """
+    known = cross_entropy(logits, labels, mask)
+    return known + weight * cross_entropy(logits, logits.argmax(-1), others)
+
+
+def rising(power: float, epochs: int) -> Array:
+    """Weights of guesses that rise to 1, `((epoch + 1) / epochs) ** power`.
+
+    Args:
+        power: > 0; the larger, the later they count.
+        epochs: How many, >= 1.
+
+    Returns:
+        float32 `[epochs]`.
+
+    Example:
+        >>> rising(2.0, 2).tolist()
+        [0.25, 1.0]
+    """
+    return (jnp.arange(1, epochs + 1, dtype=jnp.float32) / epochs) ** power
+
+
 def binary_cross_entropy(logits: Array, labels: Array, mask: Array) -> Array:
     """Sigmoid cross entropy over all targets that have a label.
 

@@ -26,7 +26,7 @@ from jgc.graph import (
     repeat_rows,
 )
 from jgc.models import link_scores
-from jgc.train.losses import LOSSES, link_loss
+from jgc.train.losses import LOSSES, link_loss, self_training
 from jgc.train.metrics import (
     METRICS,
     accuracy,
@@ -72,6 +72,8 @@ class Problem(NamedTuple):
         score: `(answers, data, metric=metric) -> Scores`; any of `metrics` may be asked for.
         metric: Name of the metric that chooses and reports.
         metrics: Names of all metrics that fit.
+        counted: `(target) -> []`: how many items the loss counts, a guess by its weight; `None`
+            where answers are not those of single nodes.
     """
 
     data: Any
@@ -83,6 +85,7 @@ class Problem(NamedTuple):
     score: Callable
     metric: str
     metrics: tuple[str, ...] = ()
+    counted: Callable | None = None
 
     def select(self, data: Any, split: Array) -> tuple[Any, Any]:
         """The arrays of one split, `split` an integer scalar."""
@@ -97,6 +100,7 @@ def problem(
     batch_size: int = 32,
     shuffles: int = 32,
     parts: int = 1,
+    guess_weights: Array | None = None,
     seed: int = 0,
     backend: str = "auto",
 ) -> Problem:
@@ -111,6 +115,9 @@ def problem(
         parts: Into how many static subgraphs the training edges are dealt (link tasks). Each is
             encoded with its own edges only and trained to tell them; the answer is the mean of
             their node values (NESS, arXiv 2303.08958).
+        guess_weights: Of the loss against the model's own guesses for nodes outside the training
+            part (node tasks with classes; `jgc.train.losses.self_training`), one an epoch, float
+            `[n_epoch]`; the last holds from then on.
         seed: Of the shuffling and the parts.
         backend: Of the aggregation, see `jgc.graph.layout`.
 
@@ -118,7 +125,8 @@ def problem(
         The `Problem`.
 
     Raises:
-        ValueError: for a metric that does not fit the labels, or sizes below 1.
+        ValueError: for a metric that does not fit the labels, sizes below 1, or guesses where
+            there are no classes of nodes.
 
     Example:
         >>> import jgc.data
@@ -135,37 +143,57 @@ def problem(
     for name, count in (("shuffles", shuffles), ("parts", parts)):
         if count < 1:
             raise ValueError(f"`{name}` must be >= 1, got {count}.")
+    if guess_weights is not None and (dataset.task, dataset.kind) != ("node", "class"):
+        raise ValueError(
+            "`guess_weights` needs nodes with classes to guess; "
+            f"{dataset.name!r} has task {dataset.task!r} and labels of kind {dataset.kind!r}."
+        )
     if dataset.task == "node":
-        return _node_problem(dataset, metric, backend)
+        return _node_problem(dataset, metric, guess_weights, backend)
     if dataset.task == "link":
         return _link_problem(dataset, metric, parts, seed, backend)
     return _graph_problem(dataset, metric, batch_size, shuffles, seed, backend)
 
 
-def _node_problem(dataset: Dataset, metric: str, backend: str) -> Problem:
+def _node_problem(dataset: Dataset, metric: str, guess_weights, backend: str) -> Problem:
     graph = dataset.graphs[0]
     labels = jnp.asarray(dataset.labels)
     n_node = labels.shape[0]
     masks = [[_mask(part, n_node) for part in split[:3]] for split in dataset.splits]
     train, val, test = (jnp.asarray(np.stack(part)) for part in zip(*masks, strict=True))
-    shared = (_on_device(graph), layout(graph, backend), labels)
+    shared = (_on_device(graph), layout(graph, backend), labels, guess_weights)
 
     scored = FITTING[dataset.kind]
+    loss = LOSSES[dataset.kind] if guess_weights is None else self_training
+
+    def batch(data, epoch, step, key):
+        del step, key
+        (graph, layout, labels, weights), (train, _, _) = data
+        if weights is None:
+            return graph, layout, (labels, train)
+        weight = weights[jnp.minimum(epoch, weights.shape[0] - 1)]
+        return graph, layout, (labels, train, layout.node_mask & ~train, weight)
+
+    def counted(target):
+        _, train, *guessed = target
+        others, weight = guessed or (0, 0)
+        return jnp.sum(train) + weight * jnp.sum(others)
 
     def score(answers, data, metric=metric):
-        (_, _, labels), (_, val, test) = data
+        (_, _, labels, _), (_, val, test) = data
         return Scores(*(scored[metric](answers, labels, mask) for mask in (val, test)))
 
     return Problem(
         data=(shared, (train, val, test)),
         n_split=len(dataset.splits),
         steps=1,
-        batch=lambda data, epoch, step, key: (*data[0][:2], (data[0][2], data[1][0])),
-        loss=lambda answers, target: LOSSES[dataset.kind](answers, *target),
+        batch=batch,
+        loss=lambda answers, target: loss(answers, *target),
         answer=lambda forward, data: forward(*data[0][:2]),
         score=score,
         metric=metric,
         metrics=tuple(scored),
+        counted=counted,
     )
 
 

@@ -41,6 +41,7 @@ SETTINGS = {
     "mlp": ("mlp", {"dropout": 0.0, "batch_norm": True}),
     "hgp-sl": ("hgp-sl", {"dropout": 0.0}),
     "ness": ("ness", {"dropout": 0.0}),
+    "ssp": ("ssp", {"dropout": 0.0}),
 }
 assert {name for name, _ in SETTINGS.values()} == set(MODELS), "every model of MODELS has a row"
 WIDTHS = {name: {} if name == "ness" else {"hidden": 4} for name in MODELS}

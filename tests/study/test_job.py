@@ -143,8 +143,9 @@ def test_the_chosen_model_is_that_of_its_lane(both):
     [
         (tiny_graphs, "hgp-sl", "global+qat", Level(0.5, 4)),
         (tiny_links, "ness", "global", Level(0.9, None)),
+        (tiny_nodes, "ssp", "global", Level(0.5, None)),
     ],
-    ids=["hgp-sl", "ness"],
+    ids=["hgp-sl", "ness", "ssp"],
 )
 def test_models_made_for_one_task_are_compressed_as_any(data, model, method, level, programs):
     del programs

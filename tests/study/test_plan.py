@@ -7,7 +7,7 @@ from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Method, Settings
 from jgc.study.plan import build, method_of, of_model, plan
-from jgc.train import Phase
+from jgc.train import Kfac, Phase
 from jgc.train.method import check_method
 from tests.study.cases import words
 from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes
@@ -57,9 +57,13 @@ def test_models_that_are_made_for_one_task():
     ness = plan(tiny_links(), "ness")
     assert (ness.model.out, ness.model.dropout, ness.settings.parts) == (32, 0.2, 4)
     assert plan(tiny_links(), "gcn").settings.parts is None
+    ssp = plan(tiny_nodes(), "ssp")
+    assert (ssp.model.hidden, ssp.model.input_dropout, ssp.model.dropout) == (16, 0.0, 0.5)
+    assert ssp.optimiser.kfac == Kfac(0.01, 50) and ssp.settings.guess_power == 3.0
+    assert plan(tiny_nodes(), "gcn").optimiser.kfac is None
     pooling = plan(tiny_graphs(), "hgp-sl", Settings(hidden=6)).model
     assert isinstance(pooling, HGPSL) and (pooling.hidden, pooling.out) == (6, 3)
-    for data, model in ((tiny_nodes, "hgp-sl"), (tiny_nodes, "ness")):
+    for data, model in ((tiny_nodes, "hgp-sl"), (tiny_nodes, "ness"), (tiny_links, "ssp")):
         with pytest.raises(ValueError, match="is made for task"):
             plan(data(), model)
 

@@ -13,9 +13,11 @@ from jgc.data.links import graph_pairs, link_split
 from jgc.data.pairs import pair_graph, unique_pairs
 from jgc.graph import sparse_rows
 from jgc.models import GCN, GIN, MLP, for_task
-from jgc.train import Method, Optimiser, Phase, lane
+from jgc.train import Kfac, Method, Optimiser, Phase, lane
 
 N_NODE, N_CLASS = 40, 3
+OPTIMISER = Optimiser(learning_rate=0.05, weight_decay=5e-4)
+CURVED = OPTIMISER._replace(kfac=Kfac(every=2))
 
 
 @cache
@@ -76,6 +78,7 @@ class Case(NamedTuple):
     quantize: Callable | None = None
     data: Callable[[], Dataset] = tiny_nodes
     l2: bool = False
+    optimiser: Optimiser = OPTIMISER
 
     def __str__(self):
         return self.name
@@ -144,13 +147,13 @@ CASES = (
     Case("global+qat", mlp, (DENSE, TUNE, Phase(2, quantize=True)), pruner("global"), qat),
     Case("degree", gcn, (Phase(3, quantize=True),), None, degree),
     Case("a2q", gcn, (Phase(3, quantize=True),), None, a2q),
+    Case("kfac", gcn, (DENSE, TUNE), pruner("global"), optimiser=CURVED),
     Case("links", gcn, (DENSE,), None, None, tiny_links),
     Case("graphs", gin, (DENSE, TUNE), pruner("global"), None, tiny_graphs),
 )
 assert set(prune.METHODS) | set(quant.METHODS) <= {case.name for case in CASES}
 TABLE = {case.name: case for case in CASES}
 UNTRAINED = 0.0  # The loss that an epoch at rate 0 reports.
-OPTIMISER = Optimiser(learning_rate=0.05, weight_decay=5e-4)
 LEVELS = ((0.5, 8), (0.75, 4))
 
 

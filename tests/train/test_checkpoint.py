@@ -10,7 +10,7 @@ import pytest
 
 from jgc.train import Checkpoint, Optimiser, lane, problem, train
 from jgc.train.checkpoint import fingerprint
-from tests.train.cases import OPTIMISER, TABLE, lanes
+from tests.train.cases import TABLE, lanes
 
 ROOT = Path(__file__).parents[2]
 CASE = "random"  # Its pruner carries a key, the most unusual state of all.
@@ -71,7 +71,7 @@ def test_a_fingerprint_sees_values_shapes_and_types():
 
 def run(folder=None, **changed):
     case = TABLE[CASE]
-    given = {"lanes": lanes(), "chunk": 1, "optimiser": OPTIMISER, "method": case.method}
+    given = {"lanes": lanes(), "chunk": 1, "optimiser": case.optimiser, "method": case.method}
     given |= changed
     task = problem(case.data())
     return train(case.architecture, task, folder=folder, **given)

@@ -39,8 +39,9 @@ def runs(programs):
         key = name, tuple(order), chunk
         if key not in found:
             done = train(
-                case.architecture, task, case.method, lanes(order), optimiser=OPTIMISER, chunk=chunk
-            )
+                case.architecture, task, case.method, lanes(order),
+                optimiser=case.optimiser, chunk=chunk,
+            )  # fmt: skip
             found[key] = Run(done, programs.compilations - before)
         return found[key]
 

@@ -58,6 +58,28 @@ def test_node_loss_and_score_read_the_labels_of_their_own_part_only(split):
     assert task.n_split == 2 and task.steps == 1
 
 
+@pytest.mark.parametrize("epoch, weight", [(0, 0.25), (2, 1.0), (9, 1.0)])
+def test_nodes_outside_the_training_part_are_guessed(epoch, weight):
+    data = tiny_nodes()
+    task, train = make(data, guess_weights=jnp.array([0.25, 0.5, 1.0])), data.splits[1].train
+    answers = np.random.default_rng(0).normal(size=(N_NODE, 3)).astype(np.float32)
+    ((_, _, target),) = whole_epoch(task, 1, epoch)
+    likely = np.log(np.exp(answers) / np.exp(answers).sum(1, keepdims=True))
+    others = np.setdiff1d(np.arange(N_NODE), train)
+    expected = -likely[train, data.labels[train]].mean() - weight * likely[others].max(1).mean()
+    assert task.loss(answers, target) == pytest.approx(expected, rel=1e-5)
+    assert task.counted(target) == pytest.approx(len(train) + weight * len(others))
+    plain = make(data)
+    ((_, _, target),) = whole_epoch(plain, 1, epoch)
+    assert plain.counted(target) == len(train)
+
+
+def test_guesses_need_classes_of_nodes():
+    for data in (tiny_links(), tiny_graphs()):
+        with pytest.raises(ValueError, match="`guess_weights` needs nodes with classes"):
+            make(data, guess_weights=jnp.ones(1))
+
+
 # Links.
 
 
