@@ -3,11 +3,6 @@
 from jgc.train.checkpoint import Checkpoint as Checkpoint
 from jgc.train.descent import Optimiser as Optimiser
 from jgc.train.kfac import Kfac as Kfac
-from jgc.train.loop import Best as Best
-from jgc.train.loop import Lane as Lane
-from jgc.train.loop import Model as Model
-from jgc.train.loop import Start as Start
-from jgc.train.loop import TrainState as TrainState
 from jgc.train.loop import lane_program as lane_program
 from jgc.train.losses import LOSSES as LOSSES
 from jgc.train.losses import rising as rising
@@ -22,3 +17,8 @@ from jgc.train.program import Trained as Trained
 from jgc.train.program import lane as lane
 from jgc.train.program import starts as starts
 from jgc.train.program import train as train
+from jgc.train.state import Best as Best
+from jgc.train.state import Lane as Lane
+from jgc.train.state import Model as Model
+from jgc.train.state import Start as Start
+from jgc.train.state import TrainState as TrainState

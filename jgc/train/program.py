@@ -13,9 +13,10 @@ import numpy as np
 from jgc.train.checkpoint import Checkpoint, fingerprint
 from jgc.train.descent import Optimiser
 from jgc.train.lanes import everywhere, fill, lane_mesh, on_lanes, over_lanes
-from jgc.train.loop import Lane, Start, TrainState, lane_program
+from jgc.train.loop import lane_program
 from jgc.train.method import Method, Phase
 from jgc.train.problem import Problem
+from jgc.train.state import Lane, Start, TrainState
 
 
 class Trained(NamedTuple):

@@ -1,0 +1,105 @@
+"""What the training loop is told and what it carries: lanes, models, states."""
+
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from jgc.prune import PruneState
+from jgc.train.descent import DescentState
+
+Scalar = Any  # an array without axes: numpy's outside of a program, a traced one inside
+
+
+class Lane(NamedTuple):
+    """One run of a front: all traced, so any mix of lanes shares one program.
+
+    Attributes:
+        seed: Of initial weights, dropout and sampling, uint32.
+        split: Which split of the data set, int32.
+        sparsity: Fraction of the prunable weights to remove, float32 in [0, 1].
+        bits: Width of quantised weights and values, int32 in 2..8.
+        l2: Strength of the L2 penalty, float32 >= 0; read by methods with `l2`.
+    """
+
+    seed: Scalar
+    split: Scalar
+    sparsity: Scalar
+    bits: Scalar
+    l2: Scalar
+
+
+class Model(NamedTuple):
+    """All arrays of a model at one moment.
+
+    Attributes:
+        params: Trainable parameters.
+        stats: Other collections of the model, such as batch statistics.
+        masks: As the parameters, bool, True = kept; `None` where the method never prunes.
+        quant: State of the quantiser; `None` where the method never quantises.
+    """
+
+    params: Any
+    stats: Any
+    masks: Any
+    quant: Any
+
+
+class Best(NamedTuple):
+    """The epoch that validation chose, and what the test part would have chosen.
+
+    Attributes:
+        model: Parameters of that epoch.
+        val: Its validation score.
+        test: Its test score, the one that is reported.
+        epoch: Its number, counted over all phases.
+        oracle: Best test score of any epoch of the phase; for comparison with papers that chose so.
+    """
+
+    model: Model
+    val: Array
+    test: Array
+    epoch: Array
+    oracle: Array
+
+
+class TrainState(NamedTuple):
+    """What the loop carries.
+
+    Attributes:
+        model: The model being trained.
+        opt_state: Of the optimiser, for parameters and for what the quantiser learns.
+        prune: Of the pruner; `None` where the method never prunes.
+        best: Of the phase so far.
+        loss: Mean training loss of each epoch so far, float32 `[n_epoch]`.
+        val: Validation score of each epoch.
+        test: Test score of each epoch.
+    """
+
+    model: Model
+    opt_state: DescentState
+    prune: PruneState | None
+    best: Best
+    loss: Array
+    val: Array
+    test: Array
+
+
+class Start(NamedTuple):
+    """A dense model that a method starts from, trained once for all its levels.
+
+    Attributes:
+        best: Of the dense training; without masks and quantiser.
+        loss: Of each of its epochs, float32 `[n_epoch]`.
+        val: Validation scores.
+        test: Test scores.
+    """
+
+    best: Best
+    loss: Array
+    val: Array
+    test: Array
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are done, of one lane or of a stack of them."""
+        return self.loss.shape[-1]
