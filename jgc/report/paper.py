@@ -54,7 +54,7 @@ def published(paper: str) -> list[Cell]:
     Example:
         >>> cell = published("2510.22058")[0]
         >>> cell.row["dataset"], cell.level, cell.value, cell.spread
-        ('bbbp', {'sparsity': 0}, 0.84, 0.02)
+        ('bbbp-pyg', {'sparsity': 0}, 0.84, 0.02)
     """
     text = resources.files("jgc.report").joinpath("papers", f"{paper}.toml").read_text("utf-8")
     cells = []

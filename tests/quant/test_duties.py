@@ -1,5 +1,6 @@
 """What every quantiser owes: one test a duty, run over the table."""
 
+import chex
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -107,7 +108,10 @@ def test_moving_ranges_agree_compiled_or_not(case):
         _, y = compiled(quant, values(seed))
         x, quant = compiled(quant, values(seed))
         _, x_un, uncompiled = step(quantizer, uncompiled, plain_params(), values(seed))
-        assert_trees_equal((x, quant), (x_un, uncompiled))
+        # A learned grid carries a sum of errors, which compilers round in their own order.
+        chex.assert_trees_all_close(
+            (x, quant), (x_un, uncompiled), rtol=0 if case.one_grid else 1e-6, atol=0
+        )
         assert_trees_equal(y, quant)
     site = quant.sites["conv1/message"]
     assert int(site.range.count if case.one_grid else site.count) == 3

@@ -227,7 +227,7 @@ def test_two_processes_share_a_folder(finished, tmp_path):
 def test_a_model_made_for_one_task_needs_no_word_for_it(monkeypatch):
     asked = []
 
-    def load(name, *, task, split):
+    def load(name, *, task, split, n_splits):
         asked.append(task)
         return tiny_links()
 
