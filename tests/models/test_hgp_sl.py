@@ -67,6 +67,7 @@ def test_equals_the_equations(sizes):
     )
 
 
+@pytest.mark.slow
 def test_learned_weights_reach_the_gradient():
     graph = batch([ring(9, 0), ring(6, 1)])
     weights = variables(MODEL, graph)

@@ -23,7 +23,7 @@ def measured(data, model, name, level, **settings):
     [
         (tiny_nodes, "mlp", "global", Level(0.5), {"accuracy", "macro_f1", "roc_auc"}),
         (tiny_links, "gcn", "dense", Level(), {"accuracy", "roc_auc", "average_precision"}),
-        (tiny_graphs, "gin", "qat", Level(None, 4), {"accuracy", "macro_f1", "roc_auc"}),
+        (tiny_graphs, "mlp", "qat", Level(None, 4), {"accuracy", "macro_f1", "roc_auc"}),
     ],
 )
 def test_a_measured_row_is_whole(data, model, name, level, scores):
