@@ -10,6 +10,7 @@ from jgc.data.dataset import DataError as DataError
 from jgc.data.dataset import Dataset as Dataset
 from jgc.data.dataset import LinkSplit as LinkSplit
 from jgc.data.dataset import Split as Split
+from jgc.data.enclosing import enclosing_graphs as enclosing_graphs
 from jgc.data.links import link_split as link_split
 from jgc.data.links import sample_negatives as sample_negatives
 from jgc.data.links import training_graph as training_graph

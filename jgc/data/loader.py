@@ -2,11 +2,13 @@
 
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from jgc.data.block_model import sbm
 from jgc.data.dataset import DataError, Dataset, Parsed
 from jgc.data.dgcnn import read_dgcnn
+from jgc.data.enclosing import enclosing_graphs
 from jgc.data.geom_gcn import geom_gcn_splits, read_geom_gcn, split_source
 from jgc.data.links import FRACTIONS, graph_pairs, link_split
 from jgc.data.moleculenet import read_moleculenet
@@ -29,13 +31,22 @@ _READERS = {
     "moleculenet": read_moleculenet,
 }
 _EMBEDDED = {"sbm": sbm, "motif": motif}
+# What the row of a node set becomes when its name ends in such a word.
+_FORMS: dict[str, Callable[[str], dict]] = {
+    "link": lambda name: {"task": "link", "split": "link"},
+    "pairs": lambda name: {
+        "name": f"{name}-pairs", "task": "graph", "split": "link", "kind": "binary",
+        "metric": "roc_auc",
+    },
+}  # fmt: skip
 
 
 def names() -> list[str]:
     """The names that `load` knows, sorted.
 
-    Others: "tu:NAME" for any TUDataset, "npz:PATH" for a file in the gnn-benchmark layout, and
-    "NAME-link" for the link task of a node set.
+    Others: "tu:NAME" for any TUDataset, "npz:PATH" for a file in the gnn-benchmark layout,
+    "NAME-link" for the link task of a node set, and "NAME-pairs" for that task with a small graph
+    around every pair (`jgc.data.enclosing_graphs`).
 
     Example:
         >>> [name for name in names() if name.startswith("c")][:3]
@@ -60,11 +71,11 @@ def info(name: str) -> Spec:
     if kind.lower() == "npz" and rest:
         return npz_spec(name, Path(rest).name, "a file of your own")
     key = name.lower()
-    stem = key.removesuffix("-link")
     if key in SPECS:
         return SPECS[key]
-    if stem in SPECS and SPECS[stem].task == "node":
-        return SPECS[stem]._replace(task="link", split="link")
+    stem, _, form = key.rpartition("-")
+    if form in _FORMS and stem in SPECS and SPECS[stem].task == "node":
+        return SPECS[stem]._replace(**_FORMS[form](stem))
     near = difflib.get_close_matches(key, names(), n=3)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {names()}."
     raise DataError(f"Unknown data set {name!r}. {hint} Any TUDataset loads as 'tu:NAME'.")
@@ -87,8 +98,8 @@ def load(
         split: Node sets: "public", "random" (20 a class, 500, the rest; by `seed`), "last"
             (test the last 500, validate on the 500 before, train on all others), "geom-gcn" (the
             ten published splits). Graph sets: "kfold" (stratified, with an inner hold-out),
-            "random" (80/10/10), "scaffold" (molecules). Link tasks: "link" (85/5/10), "link-80"
-            (80/5/15). `None`: the set's default.
+            "random" (80/10/10), "scaffold" (molecules). Link tasks and pairs: "link" (85/5/10),
+            "link-80" (80/5/15). `None`: the set's default.
         seed: Seed of the first split; the next ones count on. It changes no graph.
         n_splits: How many; for "kfold" the number of folds. By default 10 for "kfold" and
             "geom-gcn", else 1.
@@ -113,16 +124,19 @@ def load(
     split = split or ("link" if task == "link" else spec.split)
     parsed, notes = _read(spec, name, folder)
     splits = _splits(spec, task, split, parsed, seed, n_splits, folder)
-    link = task == "link"
+    links = split in FRACTIONS
+    graphs, labels = parsed.graphs, None if links else parsed.labels
+    if links and task == "graph":
+        graphs, labels, splits = enclosing_graphs(graphs[0], splits)
     return Dataset(
         name=spec.name,
         task=task,
-        graphs=parsed.graphs,
-        labels=None if link else parsed.labels,
+        graphs=graphs,
+        labels=labels,
         splits=splits,
-        metric="roc_auc" if link else spec.metric,
-        n_class=1 if link else parsed.n_class,
-        kind="binary" if link else spec.kind,
+        metric="roc_auc" if links else spec.metric,
+        n_class=1 if links else parsed.n_class,
+        kind="binary" if links else spec.kind,
         notes=notes + parsed.notes,
     )
 
@@ -174,7 +188,7 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
 
 
 def _allowed(spec: Spec, task: str, parsed: Parsed) -> list[str]:
-    if task == "link":
+    if spec.split in FRACTIONS or task == "link":
         return list(FRACTIONS)
     if task == "node":
         public = ["public"] if parsed.public else []

@@ -98,7 +98,9 @@ def edge_softmax_with_self(scores: Array, own: Array, layout: Layout) -> tuple[A
     """
     pattern = layout.edges
     top = jnp.maximum(edge_max(pattern, jax.lax.stop_gradient(scores)), own)
-    top = jax.lax.stop_gradient(top)
+    # Without edges the maximum is a 0 that nobody scored: from far below it all weights would be 0.
+    has_edges = (jnp.diff(pattern.indptr) > 0)[:, None]
+    top = jax.lax.stop_gradient(jnp.where(has_edges, top, own))
     exp, exp_own = jnp.exp(scores - top[pattern.rows]), jnp.exp(own - top)
     total = edge_sum(pattern, exp) + exp_own
     return exp / at_rows(pattern, total), exp_own / total

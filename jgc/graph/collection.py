@@ -201,21 +201,19 @@ def pack(
             f"Graph {too_large[0]} has {sizes[too_large[0]].tolist()} nodes and edges; the budget "
             f"takes {room.tolist()}."
         )
-    free: list[np.ndarray] = []
-    batches: list[list[int]] = []
-    for i in ids:
-        fits = (b for b, left in enumerate(free)
-                if len(batches[b]) < budget.n_graph - 1 and (sizes[i] <= left).all())  # fmt: skip
-        b = next(fits, len(batches))
-        if b == len(batches):
-            batches.append([])
-            free.append(room.copy())
-        batches[b].append(int(i))
-        free[b] -= sizes[i]
-    if n_batch is not None and len(batches) > n_batch:
-        raise ValueError(f"`n_batch`={n_batch} is too small: {len(batches)} batches are needed.")
-    packed = np.full((n_batch or len(batches), budget.n_graph - 1), len(sizes), np.int32)
-    for row, members in zip(packed, batches, strict=False):
+    # The third column counts graphs. Batches beyond the last are empty ones, so one always fits.
+    wanted = np.append(sizes[ids], np.ones((len(ids), 1), sizes.dtype), 1)
+    free = np.tile(np.append(room, budget.n_graph - 1), (len(ids), 1))
+    batch_of, n_used = np.zeros(len(ids), int), 0
+    for i, size in enumerate(wanted):
+        b = batch_of[i] = (free[: n_used + 1] >= size).all(1).argmax()
+        free[b] -= size
+        n_used = max(n_used, b + 1)
+    if n_batch is not None and n_used > n_batch:
+        raise ValueError(f"`n_batch`={n_batch} is too small: {n_used} batches are needed.")
+    packed = np.full((n_batch or n_used, budget.n_graph - 1), len(sizes), np.int32)
+    for row, b in zip(packed, range(n_used), strict=False):
+        members = ids[batch_of == b]
         row[: len(members)] = members
     return packed
 

@@ -35,6 +35,7 @@ from jgc.models.spline import SplineConv as SplineConv
 from jgc.models.ssp import SSP as SSP
 from jgc.models.super_gat import SuperGAT as SuperGAT
 from jgc.models.super_gat import SuperGATConv as SuperGATConv
+from jgc.models.walk_pool import WalkPool as WalkPool
 
 MODELS: dict[str, type[nn.Module]] = {
     "gcn": GCN,
@@ -49,6 +50,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "mpnn": MPNN,
     "mlp": MLP,
     "hgp-sl": HGPSL,
+    "walkpool": WalkPool,
     "ness": GNAE,
     "ssp": SSP,
 }

@@ -87,10 +87,13 @@ def beside(rows: Sequence[Mapping[str, Any]], paper: str) -> list[Table]:
         >>> beside([row], "2510.22058")[0].lines
         (('0.5', '89.10', '89', '+0.10', 'yes', ''),)
     """
-    ours = summarise([_scored(row, "accuracy") for row in rows])
+    cells = published(paper)
+    metrics = {cell.row["metric"] for cell in cells}
+    ours = {name: summarise([_scored(row, name) for row in rows]) for name in metrics}
     found: dict[str, list[tuple[str, ...]]] = {}
-    for cell in published(paper):
-        match = next((summary for summary in ours if _same(summary, cell)), None)
+    for cell in cells:
+        those = ours[cell.row["metric"]]
+        match = next((summary for summary in those if _same(summary, cell)), None)
         if match is not None:
             found.setdefault(_title(cell), []).append(_line(match, cell))
     header = ("level", "ours", "paper", "difference", "reached", f"{DAMAGED} in the paper's text")

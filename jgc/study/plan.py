@@ -42,6 +42,8 @@ DEFAULTS: dict[tuple[str, str], Settings] = {
     ),
     ("graph", "gin-a2q"): Settings(batch_size=128, readout="mean", head_dropout=0.0),
     ("graph", "supergat"): Settings(heads=2),
+    # The authors' batches; their rate is 5e-5, for 50 epochs.
+    ("graph", "walkpool"): Settings(hidden=32, epochs=30, learning_rate=0.001),
     # The authors' rates. Their batches of 512 graphs make two steps an epoch, ours 26: validation
     # has settled long before epoch 50.
     ("graph", "hgp-sl"): Settings(

@@ -60,3 +60,12 @@ def test_edge_left_out_by_minus_infinity_has_no_weight_and_no_gradient():
     grads = jax.jit(jax.grad(sum_of_squares, (0, 1)))(scores, jnp.zeros((6, 1)))
     assert edge_softmax_with_self(scores, jnp.zeros((6, 1)), at)[0][3, 0] == 0
     assert all(np.isfinite(grad).all() for grad in grads) and grads[0][3, 0] == 0
+
+
+@pytest.mark.parametrize("far", [-1e9, 1e9])
+def test_a_node_without_edges_weighs_itself_alone_whatever_its_score(far):
+    at = layout(mixed())
+    lonely = np.flatnonzero(np.asarray(at.in_degree) == 0)
+    own = jnp.full((6, 1), far)
+    weights, own = edge_softmax_with_self(jnp.zeros((10, 1)), own, at)
+    assert lonely.size and (own[lonely] == 1).all() and np.isfinite(weights).all()

@@ -18,8 +18,9 @@ def wave(shape, phase):
     return np.sin(1.7 * count + 0.3 * phase).astype(np.float32).reshape(shape)
 
 
-# Two features an edge, in [0, 1].
+# Two features an edge, in [0, 1]; the 1 of the first two marks a pair for `walkpool`.
 EDGES = np.abs(wave((len(SENDERS), 2), 2))
+EDGES[:2, 0] = 1
 
 SETTINGS = {
     "gcn": ("gcn", {"dropout": 0.0}),
@@ -40,6 +41,7 @@ SETTINGS = {
     "sage, batch norm": ("sage", {"dropout": 0.0, "batch_norm": True}),
     "mlp": ("mlp", {"dropout": 0.0, "batch_norm": True}),
     "hgp-sl": ("hgp-sl", {"dropout": 0.0}),
+    "walkpool": ("walkpool", {"dropout": 0.0, "walks": 2}),
     "ness": ("ness", {"dropout": 0.0}),
     "ssp": ("ssp", {"dropout": 0.0}),
 }

@@ -51,6 +51,12 @@ def test_another_metric_is_read_from_the_scores_of_a_row():
     assert beside([{**row, "scores": {"accuracy": 0.872}}], PAPER)[0].lines[0][1] == "87.20"
 
 
+def test_links_are_compared_by_the_score_that_the_paper_prints():
+    row = {**ROW, "task": "link", "model": "sage", "method": "dense", "metric": "roc_auc"}
+    rows = [{**row, "test": 0.9, "scores": {"accuracy": 0.8}}]
+    assert beside(rows, PAPER)[0].lines[0][1] == "90.00"
+
+
 def test_only_the_study_of_the_paper_is_put_beside_it(tmp_path):
     rows = [{**ROW, "sparsity": 0.5, "test": 0.9, "config": {"seed": 0}}]
     for name, expected in ((f"paper-{PAPER}", True), ("quickstart", False)):
