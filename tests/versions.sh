@@ -38,7 +38,7 @@ tested() {
   shift 2
   "$python" -m venv "$venv" &&
     "$venv/bin/pip" install -qq --disable-pip-version-check -e '.[test]' "$@" &&
-    "$venv/bin/python" -m pytest ${words[@]+"${words[@]}"}
+    "$venv/bin/python" -m pytest -n auto ${words[@]+"${words[@]}"}
 }
 
 run "Python 3.11, jax 0.10.2" python3.11 "jax==0.10.2"

@@ -1,6 +1,7 @@
 """`Job`: one (data set, model, method) with all its lanes, from training to result rows."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -47,6 +48,8 @@ class Job:
         plan: Model and training settings.
         method: What is done.
         runs: `(level, seed)` of every lane.
+        problem: Makes the task; jobs that share a data set and a plan may share one that remembers
+            it (`problem_of`).
     """
 
     dataset: Dataset
@@ -54,6 +57,12 @@ class Job:
     plan: Plan
     method: Method
     runs: tuple[tuple[Level, int], ...]
+    problem: Callable[[], Problem] | None = None
+
+    @property
+    def task(self) -> Problem:
+        """What the lanes are trained on."""
+        return (self.problem or problem_of(self.dataset, self.plan))()
 
     @property
     def title(self) -> str:
@@ -118,7 +127,8 @@ def run_job(
             dense training start from there, and rows say its test scores.
         folder: For checkpoints.
         report: Called with (epochs done, epochs in all).
-        measure: Also run every model and tell latency, memory, energy and all scores.
+        measure: Also run every model and tell all its scores, and of the first seed of every level
+            latency, memory and energy.
 
     Returns:
         An `Outcome`.
@@ -126,7 +136,7 @@ def run_job(
     Raises:
         ValueError: if training diverged: a loss that is no number, or no validation score at all.
     """
-    task = _problem(job)
+    task = job.task
     began = time.perf_counter()
     trained = _train(job, task, dense, folder, report)
     wall_s = (time.perf_counter() - began) / len(job.runs)
@@ -135,11 +145,17 @@ def run_job(
         jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(job.runs))
     ]
     meter = Meter(job.plan.model, task, job.method) if measure else None
-    rows = []
+    rows, costs = [], {}
     for i, ((level, seed), model) in enumerate(zip(job.runs, models, strict=True)):
         best = jax.tree.map(lambda a, i=i: a[i].item(), trained.state.best._replace(model=None))
         artefact = packable(job, level, model)
         config = job.config(_measured(level, model, artefact["grids"]), seed)
+        measured = {}
+        if meter is not None:
+            split = seed % task.n_split
+            if level not in costs:  # Seeds of a level run the same program.
+                costs[level] = meter.cost(model, split)
+            measured = {"scores": meter.scores(model, split), **costs[level]}
         row = {
             **{name: config[name] for name in FIELDS if name in config},
             "metric": task.metric,
@@ -147,7 +163,7 @@ def run_job(
             "test": best.test,
             "test_oracle": best.oracle,
             **_sizes(job, config["bits"] or 32, model, artefact),
-            **({} if meter is None else meter.measure(model, seed % task.n_split)),
+            **measured,
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
             "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
@@ -168,7 +184,7 @@ def train_job(
 
     Arguments and errors are those of `run_job`.
     """
-    return _train(job, _problem(job), None, folder, report)
+    return _train(job, job.task, None, folder, report)
 
 
 def _train(job: Job, task: Problem, dense, folder, report) -> Trained:
@@ -181,15 +197,31 @@ def _train(job: Job, task: Problem, dense, folder, report) -> Trained:
     return trained
 
 
-def _problem(job: Job) -> Problem:
-    settings, power = job.plan.settings, job.plan.settings.guess_power
-    return problem(
-        job.dataset,
-        metric=settings.metric,
-        batch_size=job.plan.batch_size,
-        parts=settings.parts or 1,
-        guess_weights=None if power is None else rising(power, job.plan.epochs),
-    )
+def problem_of(dataset: Dataset, plan: Plan) -> Callable[[], Problem]:
+    """The task of a data set under a plan's settings, made when it is first asked for.
+
+    Example:
+        >>> import jgc.data
+        >>> from jgc.study.plan import plan
+        >>> data = jgc.data.load("sbm")
+        >>> task = problem_of(data, plan(data, "gcn"))
+        >>> task() is task()
+        True
+    """
+    settings, power = plan.settings, plan.settings.guess_power
+
+    @functools.cache
+    def made() -> Problem:
+        return problem(
+            dataset,
+            metric=settings.metric,
+            choose=settings.choose,
+            batch_size=plan.batch_size,
+            parts=settings.parts or 1,
+            guess_weights=None if power is None else rising(power, plan.epochs),
+        )
+
+    return made
 
 
 def _begun(job: Job, dense: Job, state: TrainState) -> Start | None:

@@ -44,47 +44,56 @@ class Meter:
 
             return task.answer(forward, task.select(data, split))
 
-        def scores(answers, data, split):
+        def scored(answers, data, split):
             selected = task.select(data, split)
             return {name: task.score(answers, selected, name).test for name in task.metrics}
 
         self._compiled: Any = None
         self._jitted = jax.jit(answers)
-        self._scores = jax.jit(scores)
+        self._scores = jax.jit(scored)
 
-    def measure(self, model: Model, split: int) -> dict[str, Any]:
-        """The keys of a row that only a run can tell.
+    def scores(self, model: Model, split: int) -> dict[str, float]:
+        """Every metric that fits, of the test part.
 
         Args:
             model: A trained model.
             split: Which split its answers are scored on.
 
         Returns:
+            Scores by name. One that is no number, as of a class that never occurs, is left out.
+        """
+        args = self._ready(model, split)
+        found = self._scores(self._compiled(*args), *args[1:])
+        return {name: float(score) for name, score in found.items() if np.isfinite(score)}
+
+    def cost(self, model: Model, split: int) -> dict[str, Any]:
+        """What a pass costs; the same program runs whatever the weights are.
+
+        Args:
+            model: A trained model.
+            split: Which split it answers.
+
+        Returns:
             `latency_ms` and `latency_iqr_ms`: median and interquartile range of one pass (the
             whole graph; for graph tasks all held-out graphs), warm-up and compiling left out.
             `memory_bytes`: what XLA reserves for the pass, arguments, results and scratch.
             `energy_j`: of one pass, where the machine has a counter that can be read.
-            `scores`: every metric that fits, of the test part.
         """
-        split_id = np.int32(split)
-        if self._compiled is None:
-            self._compiled = self._jitted.lower(model, self._task.data, split_id).compile()
-        args = jax.device_put((model, self._task.data, split_id))
-
-        def run():
-            jax.block_until_ready(self._compiled(*args))
-
-        middle, spread, energy = timed(run)
-        scores = self._scores(self._compiled(*args), *args[1:])
+        args = self._ready(model, split)
+        middle, spread, energy = timed(lambda: jax.block_until_ready(self._compiled(*args)))
         found = {
-            # A score that is no number, as of a class that never occurs, is unknown.
-            "scores": {name: float(s) for name, s in scores.items() if np.isfinite(s)},
             "latency_ms": 1e3 * middle,
             "latency_iqr_ms": 1e3 * spread,
             "memory_bytes": _memory(self._compiled),
             "energy_j": energy,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def _ready(self, model: Model, split: int):
+        args = model, self._task.data, np.int32(split)
+        if self._compiled is None:
+            self._compiled = self._jitted.lower(*args).compile()
+        return jax.device_put(args)
 
 
 def timed(run: Callable[[], None]) -> tuple[float, float, float | None]:

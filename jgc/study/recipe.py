@@ -41,6 +41,7 @@ class Settings(Table):
     weight_decay: Decay = None
     batch_size: Count = None
     metric: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
+    choose: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
     parts: Count = None
     kfac_damping: Step = None
     guess_power: Step = None

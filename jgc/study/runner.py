@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from jgc.data import info, load
 from jgc.models import task_of
-from jgc.study.job import Job, run_job, train_job
+from jgc.study.job import Job, problem_of, run_job, train_job
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, plan
 from jgc.study.recipe import Recipe, Run
@@ -53,8 +53,9 @@ def run_study(
     for run in recipe.run:
         # Wrong words are told before the first hour of training, not after it.
         build(_task(run) or info(run.dataset).task, run.model, run.settings)
-        if (metric := run.settings.metric) not in (None, *METRICS):
-            raise ValueError(f"Unknown metric `{metric}`{did_you_mean(metric, METRICS)}")
+        for metric in (run.settings.metric, run.settings.choose):
+            if metric not in (None, *METRICS):
+                raise ValueError(f"Unknown metric `{metric}`{did_you_mean(metric, METRICS)}")
     store = Store(folder, report=report)
     if store.rows() and not resume:
         raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
@@ -109,6 +110,7 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
     for run in recipe.run:
         dataset = load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
         ready = plan(dataset, run.model, run.settings)
+        task = problem_of(dataset, ready)
         for method in run.method:
             yield Job(
                 dataset=dataset,
@@ -118,6 +120,7 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
                 runs=tuple(
                     (level, seed) for level in method.levels for seed in range(recipe.seeds)
                 ),
+                problem=task,
             )
 
 
@@ -153,12 +156,14 @@ class _Dense:
     """Dense trainings, each run once for all methods of its data and model.
 
     Their last checkpoints are kept until the study ends: a study that was killed, or whose dense
-    rows are there already, looks its models up instead of training them again.
+    rows are there already, looks its models up instead of training them again. The last one also
+    stays in memory: the next method mostly asks for the same.
     """
 
     def __init__(self, folder: Path, seeds: int, report: Callable[[str], None]):
         self._folder, self._seeds, self._report = folder, seeds, report
         self._places: set[Path] = set()
+        self._last: tuple[Path, TrainState] | None = None
 
     def of(self, job: Job) -> tuple[Job, TrainState] | None:
         """The dense job that goes with a job, and what it left; `None` where nobody asks for it."""
@@ -169,8 +174,10 @@ class _Dense:
         begins_dense = job.method.phases[:1] == plain.method.phases and job.method != plain.method
         if not begins_dense and (job.method == plain.method or not place.exists()):
             return None
-        with _alone(self._folder, plain, self._report):
-            return plain, train_job(plain, folder=place).state
+        if self._last is None or self._last[0] != place:
+            with _alone(self._folder, plain, self._report):
+                self._last = place, train_job(plain, folder=place).state
+        return plain, self._last[1]
 
     def forget(self) -> None:
         """Removes their checkpoints."""

@@ -133,7 +133,6 @@ class _Stage(NamedTuple):
 
     def _enter(self, phase: Phase, lane: Lane, data, begin: int, state: TrainState) -> TrainState:
         """A new phase: from the best so far, with a fresh optimiser and a fresh choice."""
-        worst = _worst(self.task.metric)
         model = state.best.model
         if phase.fresh:
             keys = self.keys._replace(init=jax.random.fold_in(self.keys.init, begin))
@@ -144,7 +143,7 @@ class _Stage(NamedTuple):
             model = model._replace(params=params, stats=drawn.stats)
         opt_state = _fresh(self.optimiser, self.method, model.params, model.quant)
         opt_state = opt_state._replace(curvature=state.opt_state.curvature)
-        best = state.best._replace(val=worst, oracle=worst)
+        best = state.best._replace(**_nothing(self.task))
         return state._replace(model=model, opt_state=opt_state, best=best)
 
     def _prune(self, state: TrainState, lane: Lane, epoch: Array) -> tuple[TrainState, Array]:
@@ -219,12 +218,17 @@ class _Stage(NamedTuple):
         def forward(graph, layout):
             return self._forward(state.model, quantizer, graph, layout)[0]
 
-        val, test = self.task.score(self.task.answer(forward, data), data)
-        larger = larger_is_better(self.task.metric)
+        answers = self.task.answer(forward, data)
+        val, test = self.task.score(answers, data)
+        choose, choice = self.task.choose, val
+        if choose is not None:
+            choice = self.task.score(answers, data, choose).val
         best = state.best
-        better = settled & (val > best.val if larger else val < best.val)
+        larger = larger_is_better(choose or self.task.metric)
+        better = settled & (choice > best.choice if larger else choice < best.choice)
+        larger = larger_is_better(self.task.metric)
         oracle = (jnp.fmax if larger else jnp.fmin)(test, best.oracle)
-        now = Best(state.model, val, test, jnp.int32(epoch), oracle)
+        now = Best(state.model, val, test, jnp.int32(epoch), oracle, choice)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
         return state._replace(
             best=best._replace(oracle=jnp.where(settled, oracle, best.oracle)),
@@ -290,13 +294,12 @@ def _init(
     curvature = None
     if optimiser.kfac is not None:
         curvature = blank(architecture, {"params": params, **variables}, graph, layout)
-    worst = _worst(task.metric)
     history = jnp.full(method.epochs, jnp.nan)
     return TrainState(
         model=model,
         opt_state=_fresh(optimiser, method, params, quant)._replace(curvature=curvature),
         prune=prune,
-        best=Best(model, worst, jnp.float32(jnp.nan), jnp.int32(-1), worst),
+        best=Best(model, test=jnp.float32(jnp.nan), epoch=jnp.int32(-1), **_nothing(task)),
         loss=history,
         val=history,
         test=history,
@@ -312,6 +315,12 @@ def _fresh(optimiser: Optimiser, method: Method, params, quant):
 def _descent(optimiser: Optimiser, method: Method, rate: Scalar = 1.0, l2: Scalar = 0.0) -> Descent:
     decay = l2 if method.l2 else optimiser.weight_decay
     return Descent(optimiser._replace(weight_decay=decay), method.pruner is not None, rate)
+
+
+def _nothing(task: Problem) -> dict[str, Array]:
+    """Scores that any epoch beats."""
+    worst = _worst(task.metric)
+    return {"val": worst, "oracle": worst, "choice": _worst(task.choose or task.metric)}
 
 
 def _worst(metric: str) -> Array:

@@ -1,13 +1,15 @@
 """Metrics that run inside a compiled program, exact and with masks.
 
 All take answers and labels of every item and a mask of the items that count, so that one program
-serves every split. Each is larger when better except `mae`; `larger_is_better` says which. All are
-NaN where an answer that counts is NaN: a model that diverged has no score.
+serves every split. Each is larger when better but for losses; `larger_is_better` says which. All
+are NaN where an answer that counts is NaN: a model that diverged has no score.
 """
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from jgc.train.losses import cross_entropy
 
 
 def accuracy(logits: Array, labels: Array, mask: Array) -> Array:
@@ -177,11 +179,31 @@ def accuracy_of_signs(scores: Array, labels: Array, mask: Array) -> Array:
     return _over_targets(one, scores, labels, mask)
 
 
+def log_loss(logits: Array, labels: Array, mask: Array) -> Array:
+    """Cross entropy of held-out items: finer than the accuracy where a choice hangs on few of them.
+
+    Args:
+        logits: `[n, n_class]`.
+        labels: Class of each item, integers `[n]`.
+        mask: True where an item counts, bool `[n]`.
+
+    Returns:
+        A scalar >= 0; NaN where nothing counts.
+
+    Example:
+        >>> round(float(log_loss(jnp.zeros((1, 2)), jnp.array([1]), jnp.array([True]))), 4)
+        0.6931
+    """
+    value = jnp.where(mask.any(), cross_entropy(logits, labels, mask), jnp.nan)
+    return _unless_nan(value, logits, mask[:, None])
+
+
 METRICS = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,
     "roc_auc": roc_auc,
     "average_precision": average_precision,
+    "log_loss": log_loss,
     "mae": mae,
 }
 
@@ -193,7 +215,7 @@ def larger_is_better(metric: str) -> bool:
         >>> larger_is_better("accuracy"), larger_is_better("mae")
         (True, False)
     """
-    return metric != "mae"
+    return metric not in ("mae", "log_loss")
 
 
 def _roc_auc(scores: Array, positive: Array, negative: Array) -> Array:

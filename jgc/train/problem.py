@@ -33,6 +33,7 @@ from jgc.train.metrics import (
     accuracy_of_signs,
     average_precision,
     best_cut,
+    log_loss,
     macro_f1,
     mae,
     roc_auc,
@@ -44,7 +45,10 @@ Forward = Callable[[GraphsTuple, Layout], Array]
 # How each kind of labels, or links, is scored: `(answers, labels, mask) -> []` by name.
 FITTING: dict[str, dict[str, Callable]] = {
     "link": {name: METRICS[name] for name in ("roc_auc", "average_precision", "accuracy")},
-    "class": {"accuracy": accuracy, "macro_f1": macro_f1, "roc_auc": roc_auc_of_classes},
+    "class": {
+        "accuracy": accuracy, "macro_f1": macro_f1, "roc_auc": roc_auc_of_classes,
+        "log_loss": log_loss,
+    },
     "binary": {
         "roc_auc": roc_auc, "average_precision": average_precision, "accuracy": accuracy_of_signs,
     },
@@ -70,10 +74,11 @@ class Problem(NamedTuple):
         loss: `(answers, target) -> scalar`.
         answer: `(forward, data) -> answers` to everything that is scored.
         score: `(answers, data, metric=metric) -> Scores`; any of `metrics` may be asked for.
-        metric: Name of the metric that chooses and reports.
+        metric: Name of the metric that reports, and that chooses unless `choose` names another.
         metrics: Names of all metrics that fit.
         counted: `(target) -> []`: how many items the loss counts, a guess by its weight; `None`
             where answers are not those of single nodes.
+        choose: Name of the metric whose validation score chooses the epoch; `None`: `metric`.
     """
 
     data: Any
@@ -86,6 +91,7 @@ class Problem(NamedTuple):
     metric: str
     metrics: tuple[str, ...] = ()
     counted: Callable | None = None
+    choose: str | None = None
 
     def select(self, data: Any, split: Array) -> tuple[Any, Any]:
         """The arrays of one split, `split` an integer scalar."""
@@ -97,6 +103,7 @@ def problem(
     dataset: Dataset,
     *,
     metric: str | None = None,
+    choose: str | None = None,
     batch_size: int = 32,
     shuffles: int = 32,
     parts: int = 1,
@@ -110,6 +117,8 @@ def problem(
         dataset: From `jgc.data`.
         metric: A name of `METRICS` that fits the labels; by default the data set's own. The
             accuracy of links is taken at the cut that is best on the validation part.
+        choose: Another such name, whose validation score chooses the epoch in the place of
+            `metric`, such as "log_loss" where the validation part is small.
         batch_size: Graphs a batch on average (graph tasks).
         shuffles: Number of distinct shuffled epochs, used in turn (graph tasks).
         parts: Into how many static subgraphs the training edges are dealt (link tasks). Each is
@@ -135,11 +144,12 @@ def problem(
     """
     metric = metric or dataset.metric
     kind = "link" if dataset.task == "link" else dataset.kind
-    if metric not in FITTING[kind]:
-        raise ValueError(
-            f"`metric` of {dataset.name!r}, whose labels are of kind {kind!r}, must be one "
-            f"of {list(FITTING[kind])}, got {metric!r}."
-        )
+    for name, word in (("metric", metric), ("choose", choose or metric)):
+        if word not in FITTING[kind]:
+            raise ValueError(
+                f"`{name}` of {dataset.name!r}, whose labels are of kind {kind!r}, must be one "
+                f"of {list(FITTING[kind])}, got {word!r}."
+            )
     for name, count in (("shuffles", shuffles), ("parts", parts)):
         if count < 1:
             raise ValueError(f"`{name}` must be >= 1, got {count}.")
@@ -149,10 +159,12 @@ def problem(
             f"{dataset.name!r} has task {dataset.task!r} and labels of kind {dataset.kind!r}."
         )
     if dataset.task == "node":
-        return _node_problem(dataset, metric, guess_weights, backend)
-    if dataset.task == "link":
-        return _link_problem(dataset, metric, parts, seed, backend)
-    return _graph_problem(dataset, metric, batch_size, shuffles, seed, backend)
+        made = _node_problem(dataset, metric, guess_weights, backend)
+    elif dataset.task == "link":
+        made = _link_problem(dataset, metric, parts, seed, backend)
+    else:
+        made = _graph_problem(dataset, metric, batch_size, shuffles, seed, backend)
+    return made._replace(choose=choose)
 
 
 def _node_problem(dataset: Dataset, metric: str, guess_weights, backend: str) -> Problem:

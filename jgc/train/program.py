@@ -209,7 +209,7 @@ def _options(mesh) -> dict[str, Any]:
 
 def _identity(model, task: Problem, method: Method, optimiser, lanes, dense) -> tuple:
     """What a checkpoint belongs to; a method's functions go by its name, all else by value."""
-    described = str(model), task.metric, method.name, method.phases, optimiser, lanes
+    described = str(model), task.metric, task.choose, method.name, method.phases, optimiser, lanes
     return *described, fingerprint((task.data, dense))
 
 

@@ -53,6 +53,7 @@ class Best(NamedTuple):
         test: Its test score, the one that is reported.
         epoch: Its number, counted over all phases.
         oracle: Best test score of any epoch of the phase; for comparison with papers that chose so.
+        choice: The validation score that chose it: `val`, or that of the problem's `choose`.
     """
 
     model: Model
@@ -60,6 +61,7 @@ class Best(NamedTuple):
     test: Array
     epoch: Array
     oracle: Array
+    choice: Array
 
 
 class TrainState(NamedTuple):

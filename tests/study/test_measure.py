@@ -21,9 +21,15 @@ def measured(data, model, name, level, **settings):
 @pytest.mark.parametrize(
     "data, model, name, level, scores",
     [
-        (tiny_nodes, "mlp", "global", Level(0.5), {"accuracy", "macro_f1", "roc_auc"}),
+        (tiny_nodes, "mlp", "global", Level(0.5), {"accuracy", "macro_f1", "roc_auc", "log_loss"}),
         (tiny_links, "gcn", "dense", Level(), {"accuracy", "roc_auc", "average_precision"}),
-        (tiny_graphs, "mlp", "qat", Level(None, 4), {"accuracy", "macro_f1", "roc_auc"}),
+        (
+            tiny_graphs,
+            "mlp",
+            "qat",
+            Level(None, 4),
+            {"accuracy", "macro_f1", "roc_auc", "log_loss"},
+        ),
     ],
 )
 def test_a_measured_row_is_whole(data, model, name, level, scores):
@@ -33,6 +39,18 @@ def test_a_measured_row_is_whole(data, model, name, level, scores):
     assert set(row["scores"]) == scores
     # The pass answers as the loop did when validation chose this model.
     assert row["scores"][row["metric"]] == pytest.approx(row["test"])
+
+
+def test_seeds_of_a_level_share_what_one_of_them_cost_and_have_scores_of_their_own(monkeypatch):
+    passes = iter([(1.0, 0.0, None), (2.0, 0.0, None)])
+    monkeypatch.setattr(measure, "timed", lambda run: next(passes))
+    data = tiny_nodes()
+    settings = Settings(hidden=4, epochs=2, finetune_epochs=1, learning_rate=0.05)
+    runs = tuple((Level(sparsity), seed) for sparsity in (0.2, 0.9) for seed in (0, 1))
+    job = Job(data, "mlp", plan(data, "mlp", settings), method_of(words("global"), 2, 1), runs)
+    rows = run_job(job, measure=True).rows
+    assert [row["latency_ms"] for row in rows] == [1e3, 1e3, 2e3, 2e3]
+    assert all(row["scores"][row["metric"]] == pytest.approx(row["test"]) for row in rows)
 
 
 def test_another_metric_may_choose():
@@ -72,4 +90,5 @@ def test_warm_up_is_left_out(monkeypatch):
 def test_every_score_of_a_kind_is_a_number():
     row = measured(tiny_nodes(), "mlp", "dense", Level())
     assert np.isfinite(list(row["scores"].values())).all()
-    assert jax.tree.all(jax.tree.map(lambda value: 0 <= value <= 1, row["scores"]))
+    fractions = {name: score for name, score in row["scores"].items() if name != "log_loss"}
+    assert jax.tree.all(jax.tree.map(lambda value: 0 <= value <= 1, fractions))

@@ -237,12 +237,16 @@ class Counter(nn.Module):
         return self.param("kernel", nn.initializers.zeros, (1, 1))
 
 
-def counted_problem(metric, val, test):
-    """Split i scores its model after n steps `val[i, n - 1]` and `test[i, n - 1]`."""
+def counted_problem(metric, val, test, choose=None):
+    """Split i scores its model after n steps `val[i, n - 1]` and `test[i, n - 1]`.
 
-    def score(answers, data):
+    By any other metric it scores `-val[i, n - 1]`.
+    """
+
+    def score(answers, data, metric=metric):
         at = jnp.round(answers[0, 0]).astype(int) - 1
-        return Scores(*(part[at] for part in data[1]))
+        sign = -1 if metric == choose else 1
+        return Scores(*(sign * part[at] for part in data[1]))
 
     return Problem(
         data=((), (jnp.asarray(val, jnp.float32), jnp.asarray(test, jnp.float32))),
@@ -253,6 +257,7 @@ def counted_problem(metric, val, test):
         answer=lambda forward, data: forward(None, None),
         score=score,
         metric=metric,
+        choose=choose,
     )
 
 
@@ -301,6 +306,16 @@ def test_validation_chooses_and_a_phase_begins_from_its_choice(metric, sign):
         found = lane_of(state.best, i)
         assert [found.epoch, found.val, found.test, found.oracle] == expected
         np.testing.assert_array_equal(state.val[i], history)
+
+
+def test_another_metric_may_choose():
+    val, test = np.array([[1.0, 4.0, 2.0, 0.0, 3.0]]), np.array([[5.0, 6.0, 7.0, 8.0, 9.0]])
+    task = counted_problem("accuracy", val, test, choose="average_precision")
+    method = Method("count", (Phase(3), Phase(2)))
+    best = train(Counter(), task, method, [lane(0)], optimiser=Optimiser(1.0, 0.0)).state.best
+    # The first phase takes its first epoch, so that the second begins there: 4, 2; and takes 2.
+    assert (best.choice.item(), best.val.item(), best.test.item()) == (-2.0, 2.0, 7.0)
+    assert (best.epoch.item(), best.oracle.item()) == (4, 7.0)
 
 
 def test_without_a_number_nothing_is_chosen():

@@ -34,6 +34,9 @@ ORACLES = {
     "macro_f1": f1_over_all_classes,
     "roc_auc": lambda s, y: oracle.roc_auc_score(y, s),
     "average_precision": lambda s, y: oracle.average_precision_score(y, s),
+    "log_loss": lambda logits, labels: oracle.log_loss(
+        labels, jax.nn.softmax(logits), labels=range(logits.shape[1])
+    ),
     "mae": lambda v, y: oracle.mean_absolute_error(y, v),
 }
 DRAWS = {
@@ -41,6 +44,7 @@ DRAWS = {
     "macro_f1": classes,
     "roc_auc": ranks,
     "average_precision": ranks,
+    "log_loss": classes,
     "mae": ranks,
 }
 
@@ -65,7 +69,7 @@ def test_accuracy_of_signs_by_hand():
 
 def test_every_metric_has_an_oracle():
     assert set(METRICS) == set(ORACLES) == set(DRAWS)
-    assert [name for name in METRICS if not larger_is_better(name)] == ["mae"]
+    assert [name for name in METRICS if not larger_is_better(name)] == ["log_loss", "mae"]
 
 
 @pytest.mark.parametrize("share", [1.0, 0.4])

@@ -290,6 +290,12 @@ def test_a_metric_that_does_not_fit_is_an_error(data, metric):
         make(data(), metric=metric)
 
 
+def test_what_chooses_must_fit_too():
+    assert make(tiny_graphs(), choose="log_loss").choose == "log_loss"
+    with pytest.raises(ValueError, match=r"`choose` of 'tiny'.*must be one of.*got 'mae'"):
+        make(tiny_graphs(), choose="mae")
+
+
 @pytest.mark.parametrize("size", ["batch_size", "shuffles", "parts"])
 def test_sizes_below_one_are_errors(size):
     with pytest.raises(ValueError, match=f"`{size}` must be >= 1, got 0"):
