@@ -1,6 +1,6 @@
 """The operations of a model on a graph, read off its own forward pass without running it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -38,9 +38,37 @@ def operations(
         >>> [(o.kind, o.macs) for o in operations(model, variables, graph)]
         [('linear', 36), ('aggregate', 8), ('linear', 24), ('aggregate', 4)]
     """
-    leaves = {} if masks is None else named_leaves(masks)
-    kept: dict[str, int] = {name: int(mask.sum()) for name, mask in leaves.items()}
-    found: list[Operation] = []
+    return at_level(products(model, variables, graph), masks, bits)
+
+
+class Product(NamedTuple):
+    """An operation of a dense model in float, and what of it a level of compression changes.
+
+    Attributes:
+        operation: As it is without compression.
+        weights: Name of its kernel among the masks; `None` for sums over edges.
+        weighted: True where the weights, or the coefficients of edges, have a width of their own.
+    """
+
+    operation: Operation
+    weights: str | None
+    weighted: bool
+
+
+def products(model: nn.Module, variables: Any, graph: GraphsTuple) -> list[Product]:
+    """What `operations` finds, before any level: one pass over the model serves all levels.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jgc.graph import from_edges
+        >>> from jgc.models import GCN
+        >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
+        >>> model = GCN(hidden=4, out=2)
+        >>> variables = model.init(jax.random.key(0), graph)
+        >>> [product.weights for product in products(model, variables, graph)]
+        ['conv1/linear/kernel', None, 'conv2/linear/kernel', None]
+    """
+    found: list[Product] = []
 
     def record(call, args, kwargs, context):
         out = call(*args, **kwargs)
@@ -49,18 +77,38 @@ def operations(
             if isinstance(module, Linear):
                 rows, d_in = args[0].shape
                 d_out = int(module.features)
-                name = f"{path}/kernel"
-                weights = kept[name] if name in kept else d_in * d_out
-                found.append(Operation("linear", rows, d_in, d_out, weights, bits, bits))
+                dense = Operation("linear", rows, d_in, d_out, d_in * d_out, 32, 32)
+                found.append(Product(dense, f"{path}/kernel", True))
             elif isinstance(module, Site) and module.name == "message":
                 width = out.shape[-1]
                 n_edge = graph.senders.shape[0]
-                found.append(Operation("aggregate", n_edge, 1, width, width, 1, bits))
+                sums = Operation("aggregate", n_edge, 1, width, width, 1, 32)
+                found.append(Product(sums, None, False))
             elif isinstance(module, Site) and module.name == "attention":
                 # The sum just found is weighted: its edges carry coefficients of their own.
-                found[-1] = found[-1]._replace(bits_w=bits)
+                found[-1] = found[-1]._replace(weighted=True)
         return out
 
     with nn.intercept_methods(record):
         jax.eval_shape(lambda v, g: model.apply(v, g), variables, graph)
     return found
+
+
+def at_level(found: list[Product], masks: Any = None, bits: int = 32) -> list[Operation]:
+    """The operations of a model that is pruned and quantised; arguments as for `operations`.
+
+    Example:
+        >>> dense = Operation("linear", 3, 2, 2, 4, 32, 32)
+        >>> at_level([Product(dense, None, True)], bits=8)[0].bits_w
+        8
+    """
+    leaves = {} if masks is None else named_leaves(masks)
+    kept: dict[str | None, int] = {name: int(mask.sum()) for name, mask in leaves.items()}
+    return [
+        each._replace(
+            kept=kept.get(weights, each.kept),
+            bits_w=bits if weighted else each.bits_w,
+            bits_x=bits,
+        )
+        for each, weights, weighted in found
+    ]

@@ -14,7 +14,7 @@ import numpy as np
 from jgc import pack
 from jgc.data import Dataset, training_graph
 from jgc.graph import GraphsTuple, SparseRows, in_degree
-from jgc.pack.operations import operations
+from jgc.pack.operations import Product, at_level, products
 from jgc.prune import kept_fractions, sparsity_of
 from jgc.quant import average_bits, bits_by_degree, learned_sites
 from jgc.study.measure import Meter
@@ -145,6 +145,8 @@ def run_job(
         jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(job.runs))
     ]
     meter = Meter(job.plan.model, task, job.method) if measure else None
+    variables = {"params": models[0].params, **models[0].stats}
+    found = products(job.plan.model, variables, _whole(job.dataset))
     rows, costs = [], {}
     for i, ((level, seed), model) in enumerate(zip(job.runs, models, strict=True)):
         best = jax.tree.map(lambda a, i=i: a[i].item(), trained.state.best._replace(model=None))
@@ -162,7 +164,7 @@ def run_job(
             "val": best.val,
             "test": best.test,
             "test_oracle": best.oracle,
-            **_sizes(job, config["bits"] or 32, model, artefact),
+            **_sizes(job, found, config["bits"] or 32, model, artefact),
             **measured,
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
@@ -283,11 +285,12 @@ def _achieved(model: Model) -> float:
     return round(float(sparsity_of(model.masks)), 3)
 
 
-def _sizes(job: Job, bits: int, model: Model, artefact: dict[str, Any]) -> dict[str, Any]:
+def _sizes(
+    job: Job, found: list[Product], bits: int, model: Model, artefact: dict[str, Any]
+) -> dict[str, Any]:
     """Bytes of the files, and computed operations a graph."""
     variables = {"params": model.params, **model.stats}
-    found = operations(job.plan.model, variables, _whole(job.dataset), model.masks, bits)
-    cost = pack.total(found)
+    cost = pack.total(at_level(found, model.masks, bits))
     n_graph = len(job.dataset.graphs)
     sizes = {
         "bytes_dense": pack.dense_bytes(variables),
@@ -303,8 +306,8 @@ def _sizes(job: Job, bits: int, model: Model, artefact: dict[str, Any]) -> dict[
     if model.quant is not None and learned_sites(model.quant):
         sizes["bits_features"] = round(float(average_bits(model.quant)), 3)
         if job.dataset.task == "node":  # Elsewhere nodes have groups, or a graph a split.
-            found = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
-            sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in found.items()}
+            by_degree = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
+            sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in by_degree.items()}
     return sizes
 
 

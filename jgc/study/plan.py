@@ -3,13 +3,14 @@
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 
 from jgc import prune, quant
-from jgc.data import Dataset
+from jgc.data import Dataset, training_graph
 from jgc.models import GraphModel, for_task, named, task_of
 from jgc.study.method import Method as Words
 from jgc.study.recipe import Settings
-from jgc.train import Kfac, Method, Optimiser, Phase
+from jgc.train import Kfac, Method, Optimiser, Phase, check_metrics
 from jgc.tree import is_kernel, output_axis
 
 # Pruners that remove whole neurons; those of the last layer are the answers and stay.
@@ -109,6 +110,28 @@ def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan
         }
         built = built.clone(**{name: value for name, value in head.items() if value is not None})
     return of_model(dataset, built, merged)._replace(architecture=None)
+
+
+def check_fit(dataset: Dataset, ready: Plan) -> None:
+    """Shows a data set to its model without training or computing anything.
+
+    Raises:
+        ValueError: for a data set that the model cannot take, such as one without edge features;
+            for a metric that does not fit its labels.
+
+    Example:
+        >>> import jgc.data
+        >>> data = jgc.data.load("motif")
+        >>> check_fit(data, plan(data, "mpnn"))
+        Traceback (most recent call last):
+            ...
+        ValueError: `mpnn` reads `graph.edges`, which this data set lacks...
+    """
+    graph = dataset.graphs[0]
+    if dataset.task == "link":
+        graph = training_graph(dataset, dataset.splits[0])
+    check_metrics(dataset, ready.settings.metric, ready.settings.choose)
+    jax.eval_shape(lambda key: ready.model.init(key, graph), jax.random.key(0))
 
 
 def build(task: str, model: str, settings: Settings | None) -> tuple[nn.Module, Settings]:

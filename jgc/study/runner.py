@@ -9,11 +9,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from jgc.data import info, load
+from jgc.data import Dataset, info, load
 from jgc.models import task_of
 from jgc.study.job import Job, problem_of, run_job, train_job
 from jgc.study.method import DENSE, Level
-from jgc.study.plan import build, plan
+from jgc.study.plan import build, check_fit, plan
 from jgc.study.recipe import Recipe, Run
 from jgc.study.rows import did_you_mean, row_key
 from jgc.study.store import Store
@@ -50,12 +50,7 @@ def run_study(
         OSError: if rows cannot be written; those already there stay.
     """
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
-    for run in recipe.run:
-        # Wrong words are told before the first hour of training, not after it.
-        build(_task(run) or info(run.dataset).task, run.model, run.settings)
-        for metric in (run.settings.metric, run.settings.choose):
-            if metric not in (None, *METRICS):
-                raise ValueError(f"Unknown metric `{metric}`{did_you_mean(metric, METRICS)}")
+    _check(recipe)
     store = Store(folder, report=report)
     if store.rows() and not resume:
         raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
@@ -122,6 +117,25 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
                 ),
                 problem=task,
             )
+
+
+def _check(recipe: Recipe) -> None:
+    """What cannot run is told before the first hour of training, not after it.
+
+    First all words, which takes no time; then every data set is loaded and shown to its model.
+    """
+    for run in recipe.run:
+        build(_task(run) or info(run.dataset).task, run.model, run.settings)
+        for metric in (run.settings.metric, run.settings.choose):
+            if metric not in (None, *METRICS):
+                raise ValueError(f"Unknown metric `{metric}`{did_you_mean(metric, METRICS)}")
+    loaded: dict[tuple, Dataset] = {}
+    for run in recipe.run:
+        words = run.dataset, _task(run), run.split, run.splits
+        if words not in loaded:
+            name, task, split, splits = words
+            loaded[words] = load(name, task=task, split=split, n_splits=splits)
+        check_fit(loaded[words], plan(loaded[words], run.model, run.settings))
 
 
 def _task(run: Run) -> str | None:

@@ -12,6 +12,7 @@ from jgc.train.metrics import METRICS as METRICS
 from jgc.train.metrics import larger_is_better as larger_is_better
 from jgc.train.problem import Problem as Problem
 from jgc.train.problem import Scores as Scores
+from jgc.train.problem import check_metrics as check_metrics
 from jgc.train.problem import problem as problem
 from jgc.train.program import Trained as Trained
 from jgc.train.program import lane as lane

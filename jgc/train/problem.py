@@ -142,14 +142,8 @@ def problem(
         >>> problem(jgc.data.load("sbm")).metric
         'accuracy'
     """
+    check_metrics(dataset, metric, choose)
     metric = metric or dataset.metric
-    kind = "link" if dataset.task == "link" else dataset.kind
-    for name, word in (("metric", metric), ("choose", choose or metric)):
-        if word not in FITTING[kind]:
-            raise ValueError(
-                f"`{name}` of {dataset.name!r}, whose labels are of kind {kind!r}, must be one "
-                f"of {list(FITTING[kind])}, got {word!r}."
-            )
     for name, count in (("shuffles", shuffles), ("parts", parts)):
         if count < 1:
             raise ValueError(f"`{name}` must be >= 1, got {count}.")
@@ -165,6 +159,25 @@ def problem(
     else:
         made = _graph_problem(dataset, metric, batch_size, shuffles, seed, backend)
     return made._replace(choose=choose)
+
+
+def check_metrics(dataset: Dataset, metric: str | None, choose: str | None = None) -> None:
+    """Raises `ValueError` for a metric that does not fit the labels of a data set.
+
+    Example:
+        >>> import jgc.data
+        >>> check_metrics(jgc.data.load("sbm"), "mae")
+        Traceback (most recent call last):
+            ...
+        ValueError: `metric` of 'sbm', whose labels are of kind 'class', must be one of ...
+    """
+    kind = "link" if dataset.task == "link" else dataset.kind
+    for name, word in (("metric", metric), ("choose", choose)):
+        if word is not None and word not in FITTING[kind]:
+            raise ValueError(
+                f"`{name}` of {dataset.name!r}, whose labels are of kind {kind!r}, must be one "
+                f"of {list(FITTING[kind])}, got {word!r}."
+            )
 
 
 def _node_problem(dataset: Dataset, metric: str, guess_weights, backend: str) -> Problem:

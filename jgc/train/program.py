@@ -66,8 +66,9 @@ def train(
         A `Trained`.
 
     Raises:
-        ValueError: for no lanes, `chunk` < 1, a `dense` that is not the method's first phase, or
-            a checkpoint of something else in `folder`.
+        ValueError: for no lanes, `chunk` < 1, a lane's split that the task does not have, a
+            `dense` that is not the method's first phase, or a checkpoint of something else in
+            `folder`.
 
     Example:
         >>> import jgc.data, jgc.train
@@ -85,6 +86,7 @@ def train(
     if chunk < 1:
         raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
     _check_start(dense, method)
+    _check_splits(lanes, task)
     mesh = lane_mesh(len(lanes))
     begun = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), dense
     begun, n_lane = fill(begun, mesh)
@@ -163,6 +165,16 @@ def _check_start(dense: Start | None, method: Method) -> None:
     if dense is not None and Phase(dense.epochs) not in method.phases[:1]:
         raise ValueError(
             f"`dense` has {dense.epochs} epochs; {method.name!r} begins by {method.phases[0]}."
+        )
+
+
+def _check_splits(lanes: list[Lane], task: Problem) -> None:
+    # Compiled code would clip the index and train on the last split without a word.
+    beyond = [int(lane.split) for lane in lanes if lane.split >= task.n_split]
+    if beyond:
+        raise ValueError(
+            f"`split` of a lane must be in 0..{task.n_split - 1}, the splits (or folds) of the "
+            f"task; got {beyond[0]}. Load the data with a larger `n_splits`?"
         )
 
 

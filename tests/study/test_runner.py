@@ -187,6 +187,19 @@ def test_wrong_words_are_told_before_anything_runs(tmp_path, monkeypatch, change
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (('model = "mlp"', 'model = "mpnn"'), "`mpnn` reads `graph.edges`, which this data set"),
+        (("hidden = 4", 'hidden = 4, choose = "mae"'), "`choose` of 'tiny'.*got 'mae'"),
+    ],
+)
+def test_data_that_a_model_cannot_take_are_told_before_anything_runs(
+    tmp_path, monkeypatch, change, message
+):
+    test_wrong_words_are_told_before_anything_runs(tmp_path, monkeypatch, change, message)
+
+
 def test_jobs_are_one_a_method_with_all_levels(finished):
     found = list(jobs(recipe()))
     assert [job.title for job in found] == ["tiny node mlp dense", "tiny node mlp global"]

@@ -378,7 +378,11 @@ def test_a_method_that_cannot_run_is_an_error(phases, given, message):
 
 @pytest.mark.parametrize(
     "changed, message",
-    [({"lanes": []}, "`lanes` is empty"), ({"chunk": 0}, "`chunk` must be >= 1, got 0")],
+    [
+        ({"lanes": []}, "`lanes` is empty"),
+        ({"chunk": 0}, "`chunk` must be >= 1, got 0"),
+        ({"lanes": [lane(0), lane(0, split=9)]}, r"must be in 0\.\.1, the splits .* got 9"),
+    ],
 )
 def test_bad_arguments_of_train(changed, message):
     case = TABLE["dense mlp"]
