@@ -10,18 +10,24 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-FORMAT = 1
+from jgc.pack import entropy
+
+FORMAT = "2"
 _KEY = "jgc"
 _PAYLOAD = "payload"
+_DIGEST = hashlib.sha256().digest_size
+_LENGTH = 4  # Bytes of the manifest's own length.
+_TEXT_ANYWAY, _TEXT_A_BYTE = 1 << 16, 256  # A manifest may unpack to that much, no more.
 
 
 def to_bytes(manifest: dict, payload: bytes) -> bytes:
     """Builds the file.
 
-    It is a valid safetensors file with one uint8 tensor, `payload`, because a header for every
-    tensor costs a small network more than its weights. The manifest is JSON under the metadata key
-    `jgc` (one key: safetensors writes several in random order), with the format's version and the
-    SHA-256 of manifest and payload.
+    It is a valid safetensors file with one uint8 tensor, `payload`, and the format's version under
+    the metadata key `jgc`: a header for every tensor, or a manifest as text, costs a small network
+    more than its weights. In the tensor lie the SHA-256 of all that follows, the length of the
+    manifest (4 bytes, little endian), the manifest as JSON under zstandard, and the bytes it is
+    about. `jgc inspect` shows it.
 
     Args:
         manifest: What to say about the payload, JSON types only.
@@ -39,10 +45,11 @@ def to_bytes(manifest: dict, payload: bytes) -> bytes:
         >>> manifest["tensors"], payload
         ([], b'abc')
     """
-    manifest = {"format": FORMAT, **manifest}
-    manifest["sha256"] = _digest(manifest, payload)
-    blob = np.frombuffer(payload, np.uint8)
-    return safetensors.numpy.save({_PAYLOAD: blob}, metadata={_KEY: _json(manifest)})
+    text = json.dumps(manifest, separators=(",", ":"), allow_nan=False).encode()
+    packed = entropy.compress([text])
+    body = len(packed).to_bytes(_LENGTH, "little") + packed + payload
+    blob = np.frombuffer(hashlib.sha256(body).digest() + body, np.uint8)
+    return safetensors.numpy.save({_PAYLOAD: blob}, metadata={_KEY: FORMAT})
 
 
 def from_bytes(file: bytes, name: str) -> tuple[dict, bytes]:
@@ -68,8 +75,29 @@ def from_bytes(file: bytes, name: str) -> tuple[dict, bytes]:
         ) from error
     if _KEY not in metadata or set(tensors) != {_PAYLOAD}:
         raise ValueError(f"`{name}` is a safetensors file but no artefact of `jgc.pack.save`.")
-    payload = tensors[_PAYLOAD].tobytes()
-    return _checked_manifest(metadata[_KEY], payload, name), payload
+    if metadata[_KEY] != FORMAT:
+        raise ValueError(
+            f"`{name}`: its format is {metadata[_KEY][:20]!r}, this jgc reads {FORMAT!r}. Write "
+            "it anew with this jgc, or read it with the jgc that wrote it."
+        )
+    blob = tensors[_PAYLOAD].tobytes()
+    digest, body = blob[:_DIGEST], blob[_DIGEST:]
+    if digest != hashlib.sha256(body).digest():
+        raise ValueError(
+            f"`{name}`: its SHA-256 is not that of its content: it was damaged or altered."
+        )
+    end = _LENGTH + int.from_bytes(body[:_LENGTH], "little")
+    try:
+        if end > len(body):
+            raise ValueError(f"it ends at byte {end} of {len(body)}")
+        packed = body[_LENGTH:end]
+        text = entropy.decompress(packed, _TEXT_ANYWAY + _TEXT_A_BYTE * len(packed))
+        manifest = json.loads(text)
+        if not isinstance(manifest, dict):
+            raise ValueError(f"it is a {type(manifest).__name__} and no table")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"`{name}`, manifest: {error}.") from error
+    return manifest, body[end:]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -92,24 +120,3 @@ def write_atomic(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _checked_manifest(text: str, payload: bytes, name: str) -> dict:
-    try:
-        manifest = json.loads(text)
-        version, digest = manifest.pop("format"), manifest.pop("sha256")
-        if version != FORMAT:
-            raise ValueError(f"its format is {version!r}, this jgc reads {FORMAT}: update jgc")
-        if digest != _digest({"format": version, **manifest}, payload):
-            raise ValueError("its SHA-256 is not that of its content: it was damaged or altered")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"`{name}`, manifest: {error}.") from error
-    return manifest
-
-
-def _digest(manifest: dict, payload: bytes) -> str:
-    return hashlib.sha256(_json(manifest).encode() + payload).hexdigest()
-
-
-def _json(manifest: dict) -> str:
-    return json.dumps(manifest, separators=(",", ":"), allow_nan=False)

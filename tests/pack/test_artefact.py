@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from jgc import pack
 from jgc.pack import artefact as artefact_module
+from jgc.pack import entropy
 from jgc.quant import qat
 from jgc.quant.grid import Grid, affine_grid, fake_quant, symmetric_grid
 from tests.pack.cases import TREES, channel_grids, gcn, global_masks
@@ -129,16 +130,18 @@ def test_stats_and_meta_come_back(path):
     assert [t.path for t in loaded.tensors] == ["w"]
 
 
-def test_file_is_valid_safetensors_with_a_json_manifest(path):
+def test_file_is_valid_safetensors_of_a_digest_a_manifest_and_the_tensors(path):
     pack.save(path, gcn(20, 4, 3), meta={"val": 0.5})
-    payload = safetensors.numpy.load_file(path)["payload"]
+    blob = safetensors.numpy.load_file(path)["payload"].tobytes()
     with safetensors.safe_open(path, "numpy") as opened:
-        manifest = json.loads(opened.metadata()["jgc"])
-    digest = manifest.pop("sha256")
-    text = json.dumps(manifest, separators=(",", ":")).encode()
-    assert digest == hashlib.sha256(text + payload.tobytes()).hexdigest()
-    assert manifest["format"] == 1
-    assert payload.size == sum(row[6] + row[8] for row in manifest["params"])
+        assert opened.metadata() == {"jgc": "2"}
+    digest, body = blob[:32], blob[32:]
+    assert digest == hashlib.sha256(body).digest()
+    length = int.from_bytes(body[:4], "little")
+    text = entropy.decompress(body[4 : 4 + length], 10_000)
+    manifest = json.loads(text)
+    assert manifest["meta"] == {"val": 0.5} and length < 0.6 * len(text)
+    assert len(body) == 4 + length + sum(row[6] + row[8] for row in manifest["params"])
 
 
 def test_same_model_same_bytes(path, tmp_path):
