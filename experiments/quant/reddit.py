@@ -7,12 +7,13 @@ with lr 0.05 and moving averages. Published: 81.3 against 54.1 (paper), 86.2 aga
 Differs: the learning rate is not halved every 50 epochs, the readout's statistics come from jgc's
 GIN with batch norm in every layer, all layers are quantised, and features are 1 and not the degree.
 
-    python experiments/quant/reddit.py --folds 1 --epochs 2      # try it
-    python experiments/quant/reddit.py                           # all of it
+    python experiments/quant/reddit.py --folds 1 --epochs 2             # try it
+    python experiments/quant/reddit.py --out runs/reddit                # all of it; goes on where it was stopped
 """
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,7 @@ def main() -> None:
     words.add_argument("--folds", type=int, default=10)
     words.add_argument("--epochs", type=int, default=200)
     words.add_argument("--methods", nargs="+", default=list(RUNS), choices=list(RUNS))
+    words.add_argument("--out", type=Path, help="a folder for checkpoints")
     given = words.parse_args()
     set_ = data.load("reddit-binary-dgcnn")
     task = problem(set_, batch_size=128)
@@ -52,7 +54,8 @@ def main() -> None:
         began = time.perf_counter()
         done = train(
             model, task, Method(name, phases, None, quantizer), lanes,
-            optimiser=optimiser, chunk=10,
+            optimiser=optimiser, chunk=5,
+            folder=given.out and given.out / f"{name}-{given.folds}-{given.epochs}",
             report=lambda epoch, of, name=name: print(f"{name}: epoch {epoch} of {of}", flush=True),
         )  # fmt: skip
         best = done.state.best
