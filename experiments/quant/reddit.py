@@ -8,7 +8,7 @@ Differs: the learning rate is not halved every 50 epochs, the readout's statisti
 GIN with batch norm in every layer, all layers are quantised, and features are 1 and not the degree.
 
     python experiments/quant/reddit.py --folds 1 --epochs 2             # try it
-    python experiments/quant/reddit.py --out runs/reddit                # all of it; goes on where it was stopped
+    python experiments/quant/reddit.py --out runs/reddit                # all of it, resumable
 """
 
 import argparse

@@ -12,12 +12,13 @@ _FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS
 _MAX_WINDOW = 1 << 27
 
 
-def compress(parts: Sequence[bytes]) -> bytes:
+def compress(parts: Sequence[bytes], known: bytes = b"") -> bytes:
     """Compresses `parts` one after the other, each with statistics of its own.
 
     Args:
         parts: Byte strings that are unlike each other, such as the exponents and the mantissas of
             floats.
+        known: Text to refer back to, as if it had just been written; whoever reads must know it.
 
     Returns:
         One frame that unpacks to the parts joined.
@@ -28,9 +29,11 @@ def compress(parts: Sequence[bytes]) -> bytes:
         (True, True)
     """
     settings = zstandard.ZstdCompressionParameters.from_level(
-        _LEVEL, format=_FORMAT, write_content_size=False, write_checksum=False
+        _LEVEL, format=_FORMAT, write_content_size=False, write_checksum=False, write_dict_id=False
     )
-    stream = zstandard.ZstdCompressor(compression_params=settings).compressobj()
+    stream = zstandard.ZstdCompressor(
+        compression_params=settings, dict_data=_dictionary(known)
+    ).compressobj()
     frame = bytearray()
     for i, part in enumerate(parts):
         if i:
@@ -39,12 +42,13 @@ def compress(parts: Sequence[bytes]) -> bytes:
     return bytes(frame + stream.flush())
 
 
-def decompress(frame, most: int) -> bytes:
+def decompress(frame, most: int, known: bytes = b"") -> bytes:
     """Unpacks a frame of `compress`.
 
     Args:
         frame: The compressed bytes.
         most: The largest length that makes sense; nothing beyond is ever allocated.
+        known: As `compress` was given it.
 
     Returns:
         The bytes.
@@ -52,9 +56,9 @@ def decompress(frame, most: int) -> bytes:
     Raises:
         ValueError: if `frame` is no such frame or holds more than `most` bytes.
     """
-    reader = zstandard.ZstdDecompressor(format=_FORMAT, max_window_size=_MAX_WINDOW).stream_reader(
-        frame
-    )
+    reader = zstandard.ZstdDecompressor(
+        format=_FORMAT, max_window_size=_MAX_WINDOW, dict_data=_dictionary(known)
+    ).stream_reader(frame)
     try:
         data = reader.read(most + 1)
     except zstandard.ZstdError as error:
@@ -62,3 +66,9 @@ def decompress(frame, most: int) -> bytes:
     if len(data) > most:
         raise ValueError(f"the compressed bytes hold more than the {most} bytes they may.")
     return data
+
+
+def _dictionary(known: bytes) -> zstandard.ZstdCompressionDict | None:
+    if not known:
+        return None
+    return zstandard.ZstdCompressionDict(known, dict_type=zstandard.DICT_TYPE_RAWCONTENT)

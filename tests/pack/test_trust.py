@@ -87,7 +87,7 @@ def sealed(body):
 
 
 def told(text):
-    packed = entropy.compress([text])
+    packed = entropy.compress([text], file._COMMON)
     return sealed(len(packed).to_bytes(4, "little") + packed)
 
 
