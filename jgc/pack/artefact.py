@@ -47,7 +47,7 @@ def save(
     """Writes a compressed model to one safetensors file.
 
     For each tensor the smallest encoding is taken of the positions of its kept weights (bitmap,
-    index, entropy-coded gaps, ...) and of their values (as they are, byte planes under zstandard,
+    index, Rice-coded gaps, ...) and of their values (as they are, byte planes under zstandard,
     codes at their bit width). Before the file takes its name it has been unpacked once, so what is
     on the disk can be restored; a failure leaves the file that was there before.
 

@@ -62,8 +62,8 @@ def test_random_positions_cost_near_their_entropy():
     p = mask.mean()
     bound = mask.size * -(p * math.log2(p) + (1 - p) * math.log2(1 - p)) / 8
     name, data = positions.encode(mask)
-    assert name == "gaps"
-    assert len(data) < 1.06 * bound
+    assert name == "rice"
+    assert len(data) < 1.02 * bound
     # The pruned tenth costs what the kept tenth costs.
     assert len(positions.encode(~mask)[1]) == len(data)
 
@@ -89,6 +89,13 @@ def test_repeating_patterns_cost_less_than_a_bitmap():
         ("index", b"", (9,), 1, "take no bytes, 1 weights were due"),
         ("index", b"\x04\x0f", (9,), 1, "reach weight 15 of a tensor of 9"),
         ("index", b"\x28" + bytes(5), (9,), 1, "must be 0..32 bits"),
+        ("rice", b"", (9,), 1, "no number of bits in 0..32"),
+        ("rice", b"\x21" + bytes(9), (9,), 1, "no number of bits in 0..32"),
+        ("rice", b"\0", (9,), 1, "list 0 weights, 1 were due"),
+        ("rice", b"\0\3", (9,), 1, "list 2 weights, 1 were due"),
+        ("rice", b"\x08\0", (9,), 1, "list 0 weights, 1 were due"),
+        ("rice", b"\x20" + bytes(4) + b"\4", (9,), 1, "reach beyond the last weight"),
+        ("rice", b"\4\x0f\1", (9,), 1, "reach weight 15 of a tensor of 9"),
         ("gaps", b"", (9,), 1, "list 0 weights, 1 were due"),
         ("gaps", b"junkjunk", (9,), 1, "damaged"),
         ("zbitmap", b"junkjunk", (9,), 1, "damaged"),
