@@ -19,12 +19,12 @@ _DIGEST = hashlib.sha256().digest_size
 _LENGTH = 4  # Bytes of the manifest's own length.
 # What manifests mostly say, known to writer and reader and so a part of the format: it halves them.
 _COMMON = b"""\
-"zbitmap","gaps","axes","bitmap","int32","planes","head1/kernel","head2/kernel","mlp/first/kernel",\
+"zbitmap","gaps","rows","axes","bitmap","int32","planes","head1/kernel","head2/kernel","mlp/first/kernel",\
 "mlp/second/kernel","norm/scale","batch_stats/norm1/mean","batch_stats/norm1/var"],["uint8",32,\
 "dense",0,"raw",64],["sites/bits","uint8",[5],5,8,"dense",0,"raw",5],["sites/hi","float32",[5],5,\
 32,"dense",0,"raw",20],["sites/lo",{"params":[["conv1/bias","float32",[16],16,32,"dense",0,"raw",\
-64],["conv1/linear/kernel","float32",[16,16],256,4,"rice",32,"coded",32,[1,16],64],["conv2/bias",\
-"float32",[16],16,32,"dense",0,"raw",64],["conv2/linear/kernel","float32",[16,16],256,8,"index",\
+64],["conv1/linear/kernel","float32",[16,16],256,4,"rows",32,"coded",32,[1,16],64],["conv2/bias",\
+"float32",[16],16,32,"dense",0,"raw",64],["conv2/linear/kernel","float32",[16,16],256,8,"rice",\
 32,"packed",32,[1,16],64]],"stats":[],"meta":{}}"""
 _TEXT_ANYWAY, _TEXT_A_BYTE = 1 << 16, 256  # A manifest may unpack to that much, no more.
 

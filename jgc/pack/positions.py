@@ -1,4 +1,4 @@
-"""Which weights of a tensor are kept: seven ways to write a mask, the smallest wins."""
+"""Which weights of a tensor are kept: eight ways to write a mask, the smallest wins."""
 
 import math
 from collections.abc import Callable
@@ -43,8 +43,7 @@ def encode(mask: np.ndarray) -> tuple[str, bytes]:
         >>> name, len(data)
         ('axes', 10)
     """
-    candidates = ((name, each.encode(mask)) for name, each in ENCODINGS.items())
-    return min(((name, data) for name, data in candidates if data is not None), key=_n_bytes)
+    return _smallest(mask, ENCODINGS)
 
 
 def decode(name: str, data: bytes, shape: tuple[int, ...], kept: int) -> np.ndarray:
@@ -68,6 +67,15 @@ def decode(name: str, data: bytes, shape: tuple[int, ...], kept: int) -> np.ndar
     """
     if name not in ENCODINGS:
         raise ValueError(f"positions are written as {name!r}, known are {list(ENCODINGS)}.")
+    return _checked(name, data, shape, kept)
+
+
+def _smallest(mask: np.ndarray, table: dict[str, Encoding]) -> tuple[str, bytes]:
+    candidates = ((name, each.encode(mask)) for name, each in table.items())
+    return min(((name, data) for name, data in candidates if data is not None), key=_n_bytes)
+
+
+def _checked(name: str, data: bytes, shape: tuple[int, ...], kept: int) -> np.ndarray:
     mask = ENCODINGS[name].decode(data, shape, kept)
     if mask.sum() != kept:
         raise ValueError(f"positions {name!r} keep {mask.sum()} weights, the manifest says {kept}.")
@@ -241,7 +249,39 @@ def _decode_gaps(data, shape, kept):
     return _mask_of_gaps(text[last] + 255 * np.diff(last, prepend=-1) - 255, shape, kept)
 
 
-ENCODINGS: dict[str, Encoding] = {
+# rows: which rows keep anything at all, as one mask, and the mask of those rows, each in the
+# smallest of the encodings above. The first map of a graph network has a row for every input
+# feature, and those that matter little lose all their weights. The head says how many rows there
+# are, how many bytes their mask takes, and the two encodings by their places in the table.
+
+
+def _encode_rows(mask):
+    if mask.ndim != 2 or not mask.any():
+        return None
+    used = mask.any(1)
+    if used.all():
+        return None
+    (outer, first), (inner, second) = (_smallest(part, _FLAT) for part in (used, mask[used]))
+    head = np.array([used.sum(), len(first)], "<u4").tobytes()
+    return head + bytes([_PLACES.index(outer), _PLACES.index(inner)]) + first + second
+
+
+def _decode_rows(data, shape, kept):
+    if len(shape) != 2 or len(data) < _ROWS_HEAD or max(data[8:_ROWS_HEAD]) >= len(_PLACES):
+        raise ValueError("positions 'rows' have no head of a matrix.")
+    n_used, cut = (int(number) for number in np.frombuffer(data[:8], "<u4"))
+    if n_used > shape[0] or n_used * shape[1] < kept:
+        raise ValueError(f"positions 'rows' keep {n_used} rows of {shape[0]}.")
+    outer, inner = (_PLACES[place] for place in data[8:_ROWS_HEAD])
+    cut += _ROWS_HEAD
+    used = _checked(outer, data[_ROWS_HEAD:cut], shape[:1], n_used)
+    mask = np.zeros(shape, bool)
+    mask[used] = _checked(inner, data[cut:], (n_used, shape[1]), kept)
+    return mask
+
+
+_ROWS_HEAD = 10
+_FLAT: dict[str, Encoding] = {
     "dense": Encoding(_encode_dense, _decode_dense),
     "axes": Encoding(_encode_axes, _decode_axes),
     "bitmap": Encoding(_bitmap, _decode_bitmap),
@@ -250,3 +290,5 @@ ENCODINGS: dict[str, Encoding] = {
     "gaps": Encoding(_encode_gaps, _decode_gaps),
     "zbitmap": Encoding(_encode_zbitmap, _decode_zbitmap),
 }
+_PLACES = list(_FLAT)
+ENCODINGS = _FLAT | {"rows": Encoding(_encode_rows, _decode_rows)}
