@@ -17,7 +17,7 @@ from jgc.study.method import Method as Words
 from jgc.study.plan import Plan, of_model, plan
 from jgc.study.recipe import Settings
 from jgc.study.store import Store
-from jgc.train import Method, Model, Phase
+from jgc.train import Method, Model, Phase, larger_is_better
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,7 @@ def compress(
 
 
 def _result(job: Job, level: Level, rows, candidates, models: list[Model]) -> Result:
-    sign = -1 if candidates[0]["metric"] == "mae" else 1
+    sign = 1 if larger_is_better(candidates[0]["metric"]) else -1
     best = max(range(len(candidates)), key=lambda i: sign * candidates[i]["val"])
     row = candidates[best]
     meta = {name: row[name] for name in ("metric", "val", "test", "config")}
