@@ -20,7 +20,7 @@ def enclosing_graphs(
     them, but for the pair's own. The pair is joined in both directions whether it is linked or
     not: the one column of edge features is 1 on these two edges and 0 on all others. Every split
     has pairs of its own, and as many that are no training edge are drawn to train against, by
-    `sample_negatives` from a generator seeded by the number of training edges.
+    `sample_negatives` from a generator seeded by the split's place.
 
     Args:
         graph: The whole graph, with node features.
@@ -53,8 +53,8 @@ def enclosing_graphs(
     features = _reduced(graph.nodes, width)
     n_node = features.shape[0]
     graphs, labels, parts = [], [], []
-    for split in splits:
-        rng = np.random.default_rng(len(split.train))
+    for place, split in enumerate(splits):
+        rng = np.random.default_rng(place)
         noise = sample_negatives(rng, split.train, n_node=n_node, count=len(split.train))
         groups = ((split.train, noise), (split.val, split.val_neg), (split.test, split.test_neg))
         pairs = np.concatenate([np.concatenate(group) for group in groups])
