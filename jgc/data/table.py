@@ -52,7 +52,7 @@ def npz(name: str, file: str, about: str) -> Spec:
     return Spec(name, "npz", "node", "random", about, source, {"file": file})
 
 
-def tudataset(name: str, about: str, features: str | None = None) -> Spec:
+def tudataset(name: str, about: str, features: str | None = None, suffix: str = "") -> Spec:
     """A row of the TUDataset format; `name` is spelt as the files are."""
     source = Source(
         f"tudataset/{name}",
@@ -61,7 +61,7 @@ def tudataset(name: str, about: str, features: str | None = None) -> Spec:
         (f"https://www.chrsmrrs.com/graphkerneldatasets/{name}.zip",),
     )
     options = {"name": name, "features": features}
-    return Spec(name.lower(), "tu", "graph", "kfold", about, source, options)
+    return Spec(name.lower() + suffix, "tu", "graph", "kfold", about, source, options)
 
 
 def dgcnn(name: str, about: str) -> Spec:
@@ -122,6 +122,7 @@ _ROWS = (
     npz("coauthor-cs", "ms_academic_cs.npz", "co-authors, 15 fields"),
     npz("coauthor-physics", "ms_academic_phy.npz", "co-authors, 5 fields"),
     tudataset("PROTEINS", "enzyme or not, 1113 proteins", "labels"),
+    tudataset("PROTEINS", "proteins with the lengths of their pieces", "log-both", "-lengths"),
     tudataset("MUTAG", "mutagenic or not, 188 molecules", "labels"),
     tudataset("ENZYMES", "6 kinds of enzyme, 600 proteins", "both"),
     tudataset("NCI1", "active against lung cancer, 4110 molecules", "labels"),

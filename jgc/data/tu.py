@@ -30,8 +30,9 @@ def read_tu(files: Files, name: str, *, features: str | None = None) -> Parsed:
         files: The files `NAME_*.txt`.
         name: NAME, as the files spell it.
         features: Node features: "labels" (one-hot), "attributes", "both" (attributes first),
-            "degree" (one-hot, over the degrees of the set) or "constant" (1). `None`: labels if
-            the set has them, else attributes, else "constant".
+            "log-both" (the same, of each attribute `sign(a) log(1 + |a|)` at mean 0 and variance 1
+            over all nodes), "degree" (one-hot, over the degrees of the set) or "constant" (1).
+            `None`: labels if the set has them, else attributes, else "constant".
 
     Returns:
         The graphs in the order of the files.
@@ -149,13 +150,21 @@ def _node_features(
         return np.ones((n_node, 1), np.float32)
     if features == "degree":
         return _one_hot(np.bincount(edges.senders, minlength=n_node)[:, None])
-    wanted = ("attributes", "labels") if features == "both" else (features,)
+    wanted = ("attributes", "labels") if features in ("both", "log-both") else (features,)
     for kind in wanted:
         if parts.get(f"node_{kind}") is None:
             raise DataError(f"{name}_node_{kind}.txt: not found; `features={features!r}` needs it.")
     tables = [parts[f"node_{kind}"] for kind in wanted]
+    if features == "log-both":
+        tables[0] = _standard(np.sign(tables[0]) * np.log1p(np.abs(tables[0])))
     columns = [_one_hot(t) if k == "labels" else t for k, t in zip(wanted, tables, strict=True)]
     return np.concatenate(columns, axis=1)
+
+
+def _standard(table: np.ndarray) -> np.ndarray:
+    """Columns at mean 0 and variance 1; one that never changes becomes 0."""
+    spread = table.std(0)
+    return ((table - table.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def _one_hot(table: np.ndarray) -> np.ndarray:

@@ -109,6 +109,15 @@ def test_tu_features_of_the_third_node(tmp_path, features, row):
     assert _read_tiny(tmp_path, features=features).graphs[0].nodes[2].tolist() == row
 
 
+def test_tu_attributes_are_brought_to_one_scale_before_the_labels(tmp_path):
+    raw = np.concatenate([g.nodes for g in _read_tiny(tmp_path, features="both").graphs])
+    found = np.concatenate([g.nodes for g in _read_tiny(tmp_path, features="log-both").graphs])
+    small = np.sign(raw[:, :2]) * np.log(1 + np.abs(raw[:, :2]))
+    changes = small.std(0) > 0
+    expected = np.where(changes, (small - small.mean(0)) / np.where(changes, small.std(0), 1), 0)
+    np.testing.assert_allclose(found, np.concatenate([expected, raw[:, 2:]], 1), atol=1e-6)
+
+
 def test_tu_graph_without_edges_is_fine(tmp_path):
     write_tu(tmp_path)
     more = {"graph_labels": "7\n", "graph_indicator": "4\n", "node_labels": "0\n"}
