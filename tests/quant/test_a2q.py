@@ -243,6 +243,15 @@ def test_features_of_nodes_are_learned_and_all_else_is_qat():
     assert type(grouped) is Groups and grouped.step.shape == (7,)
 
 
+def test_groups_learn_at_a_tenth_of_the_rates():
+    quantizer = a2q(4, step_rate=0.1, bits_rate=0.05)
+    for kind, share in ((per_node, 1.0), (in_groups, 0.1)):
+        state = kind(2, 1, 4)._replace(step=jnp.array([1.0, 3.0]))
+        rates = quantizer.rates(Quant({}, {"update1": state}))
+        np.testing.assert_allclose(rates["sites/update1/step"], [0.1 * share, 0.3 * share])
+        np.testing.assert_allclose(rates["sites/update1/bits"], 0.05 * share)
+
+
 @pytest.mark.parametrize("kind", [per_node, in_groups])
 def test_what_a_file_holds_evaluates_to_the_same_bits(kind, tmp_path):
     x = jax.random.normal(jax.random.key(0), (64, 3))
