@@ -77,7 +77,8 @@ class Meter:
             `latency_ms` and `latency_iqr_ms`: median and interquartile range of one pass (the
             whole graph; for graph tasks all held-out graphs), warm-up and compiling left out.
             `memory_bytes`: what XLA reserves for the pass, arguments, results and scratch.
-            `energy_j`: of one pass, where the machine has a counter that can be read.
+            `energy_j`: of one pass, of all processor packages (RAPL) or GPUs (NVML), where the
+            machine has a counter that can be read.
         """
         args = self._ready(model, split)
         middle, spread, energy = timed(lambda: jax.block_until_ready(self._compiled(*args)))
@@ -126,11 +127,30 @@ def timed(run: Callable[[], None]) -> tuple[float, float, float | None]:
 
 
 def _energy() -> float | None:
-    """Joules that all processor packages have used, by Intel's RAPL, where they can be read."""
+    """Joules that the kind of device in use has taken since some moment, where it can be read."""
+    return _energy_of_gpus() if jax.default_backend() == "gpu" else _energy_of_packages()
+
+
+def _energy_of_packages() -> float | None:
+    """Of all processor packages, by Intel's RAPL."""
     try:
         counters = [p / "energy_uj" for p in RAPL.iterdir() if p.name.count(":") == 1]
         return sum(int(c.read_text()) for c in counters) / 1e6 if counters else None
     except (OSError, ValueError):
+        return None
+
+
+def _energy_of_gpus() -> float | None:
+    """Of all GPUs of the machine, by NVML, where `nvidia-ml-py` is installed."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        gpus = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        return sum(map(pynvml.nvmlDeviceGetTotalEnergyConsumption, gpus)) / 1e3
+    except pynvml.NVMLError:  # No driver, or a GPU that does not count.
         return None
 
 

@@ -1,3 +1,6 @@
+import sys
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -73,6 +76,37 @@ def test_only_what_the_machine_tells_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(measure, "REPEATS", 6)
     assert timed(run)[2] == pytest.approx(7.0)
+
+
+def test_gpus_tell_their_energy_where_their_library_is(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert timed(lambda: None)[2] is None
+    joules = {0: 5.0, 1: 100.0}
+
+    class NVMLError(Exception):
+        pass
+
+    nvml = SimpleNamespace(
+        NVMLError=NVMLError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: len(joules),
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetTotalEnergyConsumption=lambda gpu: int(1000 * joules[gpu]),
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+
+    def run():
+        joules[0] += 2.0
+        joules[1] += 0.5
+
+    assert timed(run)[2] == pytest.approx(2.5)
+
+    def absent():
+        raise NVMLError("no driver")
+
+    nvml.nvmlInit = absent
+    assert timed(run)[2] is None
 
 
 def test_warm_up_is_left_out(monkeypatch):
