@@ -26,7 +26,8 @@ def operations(
 
     Returns:
         The operations in the order of the forward pass. Attention scores, norms, activations and
-        what a node adds of its own (the self loops that a model brings) are not among them.
+        what a node adds of its own (the self loops that a model brings) are not among them; a sum
+        over weights that the model itself learns (HGP-SL's later levels) counts the graph's edges.
 
     Example:
         >>> import jax.numpy as jnp
