@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jgc.graph.layout import Layout
-from jgc.graph.product import at_cols, at_rows, edge_max, edge_sum, product
+from jgc.graph.product import at_cols, edge_max, edge_sum, product
+from jgc.graph.softmax import row_softmax
 from jgc.graph.structure import Structure
 
 REDUCTIONS = ("sum", "mean", "max", "softmax")
@@ -75,7 +76,7 @@ def edge_softmax(scores: Array, layout: Layout) -> Array:
         >>> edge_softmax(jnp.zeros(2), layout(from_edges([0, 1], [2, 2]))).tolist()
         [0.5, 0.5]
     """
-    return _softmax(layout.edges, scores)
+    return row_softmax(layout.edges, scores, backend=layout.backend)[0]
 
 
 def edge_softmax_with_self(scores: Array, own: Array, layout: Layout) -> tuple[Array, Array]:
@@ -96,14 +97,9 @@ def edge_softmax_with_self(scores: Array, own: Array, layout: Layout) -> tuple[A
         >>> edges.tolist(), own.tolist()
         ([[0.5]], [[1.0], [0.5]])
     """
-    pattern = layout.edges
-    top = jnp.maximum(edge_max(pattern, jax.lax.stop_gradient(scores)), own)
-    # Without edges the maximum is a 0 that nobody scored: from far below it all weights would be 0.
-    has_edges = (jnp.diff(pattern.indptr) > 0)[:, None]
-    top = jax.lax.stop_gradient(jnp.where(has_edges, top, own))
-    exp, exp_own = jnp.exp(scores - top[pattern.rows]), jnp.exp(own - top)
-    total = edge_sum(pattern, exp) + exp_own
-    return exp / at_rows(pattern, total), exp_own / total
+    edges, selves = row_softmax(layout.edges, scores, own, layout.backend)
+    assert selves is not None
+    return edges, selves
 
 
 def reduce_over(
@@ -119,25 +115,18 @@ def reduce_over(
     if reduce == "max":
         if weights is not None:
             raise ValueError('`weights` cannot be combined with `reduce="max"`.')
-        return _max(pattern, values)
+        return _max(pattern, values, backend)
     if reduce == "softmax":
         scores = jnp.zeros(pattern.n_entry, values.dtype) if weights is None else weights
-        return product(pattern, _softmax(pattern, scores), values, backend)
+        return product(pattern, row_softmax(pattern, scores, None, backend)[0], values, backend)
     raise ValueError(f"`reduce` must be one of {list(REDUCTIONS)}, got {reduce!r}.")
 
 
-def _softmax(pattern: Structure, scores: Array) -> Array:
-    # The largest score of each row is subtracted for range only: the result does not depend on it.
-    top = edge_max(pattern, jax.lax.stop_gradient(scores))
-    exp = jnp.exp(scores - top[pattern.rows])
-    return exp / at_rows(pattern, edge_sum(pattern, exp))
-
-
-def _max(pattern: Structure, values: Array) -> Array:
-    gathered = at_cols(pattern, values)
-    top = edge_max(pattern, jax.lax.stop_gradient(gathered))
+def _max(pattern: Structure, values: Array, backend: str) -> Array:
+    gathered = at_cols(pattern, values, backend)
+    top = edge_max(pattern, jax.lax.stop_gradient(gathered), backend)
     won = gathered == top[pattern.rows]
-    ties = jnp.maximum(edge_sum(pattern, won.astype(values.dtype)), 1)
-    mean = edge_sum(pattern, jnp.where(won, gathered, 0)) / ties
+    ties = jnp.maximum(edge_sum(pattern, won.astype(values.dtype), backend), 1)
+    mean = edge_sum(pattern, jnp.where(won, gathered, 0), backend) / ties
     # The value is the maximum itself; only the gradient goes through the mean over ties.
     return top + (mean - jax.lax.stop_gradient(mean)).astype(top.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
+from jgc.graph import native
 from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.product import BACKENDS
 from jgc.graph.structure import Structure, structure
@@ -68,7 +69,7 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
     Args:
         graph: A `GraphsTuple`; concrete (sorted on the host, the usual way) or traced (sorted
             inside the compiled program).
-        backend: `"segment"`, `"bcsr"`, or `"auto"`: see `explain_backend`.
+        backend: `"segment"`, `"bcsr"`, `"native"`, or `"auto"`: see `explain_backend`.
 
     Returns:
         The `Layout`. Build it once and pass it beside the graph.
@@ -110,7 +111,7 @@ def explain_backend(graph: GraphsTuple) -> BackendChoice:
 
     Example:
         >>> from jgc.graph import from_edges
-        >>> explain_backend(from_edges([0], [1])).backend in ("segment", "bcsr")
+        >>> explain_backend(from_edges([0], [1])).backend in ("segment", "bcsr", "native")
         True
     """
     device = jax.default_backend()
@@ -120,8 +121,12 @@ def explain_backend(graph: GraphsTuple) -> BackendChoice:
         return BackendChoice(
             "segment", "batches of small graphs are bound by dense layers; segment compiles faster"
         )
+    if native.ready():
+        return BackendChoice("native", "on CPU the C++ kernels read every gathered row once")
     return BackendChoice(
-        "bcsr", "on CPU a CSR product is the fastest path of the installed wheels for one graph"
+        "bcsr",
+        "on CPU a CSR product is the fastest path without the C++ kernels, which are missing: "
+        f"{native.why_not()}",
     )
 
 

@@ -15,11 +15,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_batching import custom_vmap
 
-from jgc.graph import bcsr, segment
+from jgc.graph import bcsr, native, segment
 from jgc.graph.structure import Structure
 
-Backend = Literal["segment", "bcsr"]
-BACKENDS = {"segment": segment.gather_sum, "bcsr": bcsr.gather_sum}
+Backend = Literal["segment", "bcsr", "native"]
+BACKENDS = {
+    "segment": segment.gather_sum,
+    "bcsr": bcsr.gather_sum,
+    "native": native.gather_sum,
+}
 
 
 def product(pattern: Structure, weights: Array | None, x: Array, backend: str = "auto") -> Array:
@@ -29,7 +33,7 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
         pattern: `[n_row, n_col]` with `n_entry` entries.
         weights: `None` (all 1), `[n_entry]`, or `[n_entry, heads]`, in row order.
         x: `[n_col, d]`, or `[n_col, heads, d]` with a weight a head.
-        backend: `"segment"`, `"bcsr"` or `"auto"`. Static.
+        backend: `"segment"`, `"bcsr"`, `"native"` or `"auto"`. Static.
 
     Returns:
         `[n_row, ...]` of the shape of `x` behind its first axis, in the wider of the two types; 0
@@ -62,7 +66,7 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
     return y.reshape(pattern.n_row, *x.shape[1:])
 
 
-def edge_sum(pattern: Structure, values: Array) -> Array:
+def edge_sum(pattern: Structure, values: Array, backend: str = "auto") -> Array:
     """Sums entry values over each row: `[n_entry, ...] -> [n_row, ...]`; 0 for empty rows.
 
     Example:
@@ -71,11 +75,11 @@ def edge_sum(pattern: Structure, values: Array) -> Array:
         >>> edge_sum(s, jnp.array([1.0, 2.0, 4.0])).tolist()
         [3.0, 4.0]
     """
-    flat = _edge_sum(pattern, _flat(values))
+    flat = _edge_sum(resolve(backend, values.dtype), pattern, _flat(values))
     return flat.reshape(pattern.n_row, *values.shape[1:])
 
 
-def edge_max(pattern: Structure, values: Array) -> Array:
+def edge_max(pattern: Structure, values: Array, backend: str = "auto") -> Array:
     """The largest entry value of each row: `[n_entry, ...] -> [n_row, ...]`; 0 for empty rows.
 
     Has no gradient of its own: see `jgc.graph.aggregate`, which shares it among ties.
@@ -86,13 +90,16 @@ def edge_max(pattern: Structure, values: Array) -> Array:
         >>> edge_max(s, jnp.array([-1.0, -2.0, -4.0])).tolist()
         [-1.0, -4.0]
     """
-    flat = _segment("max", pattern.n_row)(pattern.rows, _flat(values))
+    flat = _flat(values)
+    if resolve(backend, values.dtype) == "native":
+        return native.entry_max(pattern, flat).reshape(pattern.n_row, *values.shape[1:])
+    flat = _segment("max", pattern.n_row)(pattern.rows, flat)
     top = flat.reshape(pattern.n_row, *values.shape[1:])
     empty = (jnp.diff(pattern.indptr) == 0).reshape(-1, *[1] * (values.ndim - 1))
     return jnp.where(empty, 0, top)
 
 
-def at_rows(pattern: Structure, x: Array) -> Array:
+def at_rows(pattern: Structure, x: Array, backend: str = "auto") -> Array:
     """The row's value at each entry, `x[rows]`: `[n_row, ...] -> [n_entry, ...]`.
 
     Example:
@@ -101,10 +108,10 @@ def at_rows(pattern: Structure, x: Array) -> Array:
         >>> at_rows(s, jnp.array([5.0, 6.0])).tolist()
         [5.0, 5.0, 6.0]
     """
-    return _gather(pattern, True, x)
+    return _gather(backend, pattern, True, x)
 
 
-def at_cols(pattern: Structure, x: Array) -> Array:
+def at_cols(pattern: Structure, x: Array, backend: str = "auto") -> Array:
     """The column's value at each entry, `x[cols]`: `[n_col, ...] -> [n_entry, ...]`.
 
     Example:
@@ -113,19 +120,22 @@ def at_cols(pattern: Structure, x: Array) -> Array:
         >>> at_cols(s, jnp.array([5.0, 6.0, 7.0])).tolist()
         [7.0, 5.0, 7.0]
     """
-    return _gather(pattern, False, x)
+    return _gather(backend, pattern, False, x)
 
 
 def resolve(backend: str, dtype) -> str:
     """The back end that runs: `"auto"` by device and type, see `jgc.graph.explain_backend`.
 
     Raises:
-        ValueError: for a name that is no back end.
+        ValueError: for a name that is no back end, or "native" where it cannot run.
     """
     if backend == "auto":
-        backend = "bcsr" if jax.default_backend() == "cpu" else "segment"
+        fastest = "native" if native.ready() else "bcsr"
+        backend = fastest if jax.default_backend() == "cpu" else "segment"
     if backend not in BACKENDS:
         raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
+    if backend == "native" and not native.ready():
+        raise ValueError(f"`backend` is 'native', which does not run here: {native.why_not()}.")
     return backend if dtype == jnp.float32 else "segment"
 
 
@@ -145,36 +155,64 @@ def _product_bwd(backend, saved, dy):
     pattern, w, x = saved
     w_t = None if w is None else w[pattern.t_order]
     dx = _product(backend, pattern.T, w_t, dy)
-    dw = None if w is None else (at_rows(pattern, dy) * at_cols(pattern, x)).sum(-1)
+    dw = None if w is None else _dots(backend, pattern, dy, x)
     return _no_gradient(pattern), dw, dx
 
 
 _product.defvjp(_product_fwd, _product_bwd)
 
 
+def _dots(backend: str, pattern: Structure, a: Array, b: Array) -> Array:
+    """`[n_entry, heads]`: inner products of `a[rows]` and `b[cols]`."""
+    if backend == "native":
+        return _native_dots(pattern, a, b)
+    return (at_rows(pattern, a, backend) * at_cols(pattern, b, backend)).sum(-1)
+
+
 @jax.custom_vjp
-def _edge_sum(pattern: Structure, values: Array) -> Array:
+def _native_dots(pattern: Structure, a: Array, b: Array) -> Array:
+    return native.dots(pattern, a, b)
+
+
+def _native_dots_bwd(saved, dy):
+    pattern, a, b = saved
+    da = _product("native", pattern, dy, b)
+    db = _product("native", pattern.T, dy[pattern.t_order], a)
+    return _no_gradient(pattern), da, db
+
+
+_native_dots.defvjp(
+    lambda pattern, a, b: (_native_dots(pattern, a, b), (pattern, a, b)), _native_dots_bwd
+)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _edge_sum(backend: str, pattern: Structure, values: Array) -> Array:
+    if backend == "native":
+        return native.entry_sum(pattern, values)
     return _segment("sum", pattern.n_row)(pattern.rows, values)
 
 
 _edge_sum.defvjp(
-    lambda pattern, values: (_edge_sum(pattern, values), pattern),
-    lambda pattern, dy: (_no_gradient(pattern), at_rows(pattern, dy)),
+    lambda backend, pattern, values: (_edge_sum(backend, pattern, values), pattern),
+    lambda backend, pattern, dy: (_no_gradient(pattern), at_rows(pattern, dy, backend)),
 )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _gather(pattern: Structure, rows: bool, x: Array) -> Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 2))
+def _gather(backend: str, pattern: Structure, rows: bool, x: Array) -> Array:
     return x[pattern.rows if rows else pattern.cols]
 
 
-def _gather_bwd(rows, pattern, dy):
+def _gather_bwd(backend, rows, pattern, dy):
     if rows:
-        return _no_gradient(pattern), edge_sum(pattern, dy)
-    return _no_gradient(pattern), edge_sum(pattern.T, dy[pattern.t_order])
+        return _no_gradient(pattern), edge_sum(pattern, dy, backend)
+    return _no_gradient(pattern), edge_sum(pattern.T, dy[pattern.t_order], backend)
 
 
-_gather.defvjp(lambda pattern, rows, x: (_gather(pattern, rows, x), pattern), _gather_bwd)
+_gather.defvjp(
+    lambda backend, pattern, rows, x: (_gather(backend, pattern, rows, x), pattern), _gather_bwd
+)
 
 
 def _flat(values: Array) -> Array:
@@ -190,6 +228,8 @@ def _no_gradient(pattern: Structure):
 
 
 def _lanes_folded(backend: str, pattern: Structure, w: Array | None, x: Array) -> Array:
+    if backend == "native":
+        return native.gather_sum(pattern, w, x)
     if w is None:
         return _unweighted(backend)(pattern, x)
     return _weighted(backend)(pattern, w, x)

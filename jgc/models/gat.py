@@ -67,8 +67,9 @@ class GATConv(nn.Module):
             (h * self.param(name, nn.initializers.glorot_uniform(), shape)).sum(-1)
             for name in ("att_source", "att_target")
         )
-        edges = layout.edges
-        return at_cols(edges, source) + at_rows(edges, target), source + target
+        edges, backend = layout.edges, layout.backend
+        scores = at_cols(edges, source, backend) + at_rows(edges, target, backend)
+        return scores, source + target
 
     def _attention(self, h: Array, layout: Layout, train: bool) -> tuple[Array, Array]:
         """Weights of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""

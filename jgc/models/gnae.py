@@ -67,7 +67,7 @@ class GNAE(nn.Module):
             return None, layout.in_degree
         drawn = Dropout(self.dropout, name="dropout")(jnp.ones(layout.edges.n_entry), train)
         kept = (drawn > 0).astype(jnp.float32)
-        return kept, edge_sum(layout.edges, kept)
+        return kept, edge_sum(layout.edges, kept, layout.backend)
 
 
 def _normalised(x: Array) -> Array:

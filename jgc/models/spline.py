@@ -110,7 +110,7 @@ def target_degree(layout: Layout) -> Array:
     """
     degree = layout.in_degree[:, None]
     largest = jnp.maximum(pool(degree, layout, "max"), 1)
-    return at_rows(layout.edges, degree / largest[layout.node_graph])
+    return at_rows(layout.edges, degree / largest[layout.node_graph], layout.backend)
 
 
 def spline_basis(pseudo: Array, kernel_size: int) -> Array:

@@ -42,8 +42,9 @@ class SuperGATConv(GATConv):
             raise ValueError(
                 f"`attention` must be one of {list(ATTENTIONS)}, got {self.attention!r}."
             )
-        edges = layout.edges
-        phi, own = self._phi(at_rows(edges, h), at_cols(edges, h)), self._phi(h, h)
+        edges, backend = layout.edges, layout.backend
+        phi = self._phi(at_rows(edges, h, backend), at_cols(edges, h, backend))
+        own = self._phi(h, h)
         if self.edge_loss and self.is_mutable_collection("losses") and not self.is_initializing():
             self.sow("losses", "edges", self.edge_loss * self._loss(h, phi, own, layout))
         if self.attention == "sd":

@@ -74,7 +74,8 @@ class Attention(nn.Module):
             h = Site(name=f"{name}_message")(h, layout.node_mask)
             ends.append(h.reshape(-1, self.heads, self.features))
         query, key = ends
-        scores = at_cols(layout.edges, query) * at_rows(layout.edges, key)
+        edges, backend = layout.edges, layout.backend
+        scores = at_cols(edges, query, backend) * at_rows(edges, key, backend)
         return scores.sum(-1) / jnp.sqrt(self.features)
 
 
@@ -156,7 +157,7 @@ class WalkPool(nn.Module):
 def _pair(marked: Array, layout: Layout) -> Pair:
     rows, cols = layout.edges.rows, layout.edges.cols
     sides = jnp.stack([marked & (rows < cols), marked & (rows > cols)], 1)
-    return Pair(marked, edge_sum(layout.edges, sides.astype(jnp.float32)))
+    return Pair(marked, edge_sum(layout.edges, sides.astype(jnp.float32), layout.backend))
 
 
 def pair_features(scores: Array, pair: Pair, layout: Layout, walks: int) -> Array:
@@ -172,7 +173,7 @@ def pair_features(scores: Array, pair: Pair, layout: Layout, walks: int) -> Arra
         `[n_graph, heads, 5 * walks + 1]`; for graphs that mark no pair they mean nothing.
     """
     heads = scores.shape[1]
-    own = edge_sum(layout.edges, jnp.where(pair.edges[:, None], scores, 0))
+    own = edge_sum(layout.edges, jnp.where(pair.edges[:, None], scores, 0), layout.backend)
     rest = jnp.where(pair.edges[:, None], -jnp.inf, scores)
     bare, _ = edge_softmax_with_self(rest, jnp.full_like(own, _NEVER), layout)
     at_pair = pair.nodes.sum(1)[:, None] > 0

@@ -1,0 +1,193 @@
+// What XLA calls. Every array has a leading axis of lanes: as many as the result has, or 1.
+
+#include <cstdint>
+
+#include "entries.h"
+#include "product.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace jgc {
+namespace {
+
+namespace ffi = xla::ffi;
+using Floats = ffi::Buffer<ffi::F32>;
+using Ints = ffi::Buffer<ffi::S32>;
+using FloatsOut = ffi::Result<Floats>;
+
+Rows rows_of(const Ints& indptr) {
+  return Rows{indptr.typed_data(), static_cast<int64_t>(indptr.element_count()) - 1};
+}
+
+// A lane's part of an array; an array of one lane serves all, and an empty one is none.
+template <typename T>
+T* part(T* data, int64_t size, int64_t n_lane, int64_t lane) {
+  if (size == 0) return nullptr;
+  return n_lane == 1 ? data : data + size / n_lane * lane;
+}
+const float* part(const Floats& a, int64_t lane) {
+  return part(a.typed_data(), a.element_count(), a.dimensions()[0], lane);
+}
+float* part(FloatsOut& a, int64_t lane) {
+  return part(a->typed_data(), a->element_count(), a->dimensions()[0], lane);
+}
+
+JGC_CLONES void sum_f32(const Gather<float, float>& g, int64_t a, int64_t b) {
+  gather_rows<Reduce::kSum>(g, a, b);
+}
+JGC_CLONES void sum_bf16(const Gather<BFloat16, float>& g, int64_t a, int64_t b) {
+  gather_rows<Reduce::kSum>(g, a, b);
+}
+JGC_CLONES void sum_s8(const Gather<int8_t, int32_t>& g, int64_t a, int64_t b) {
+  gather_bytes(g, a, b);
+}
+JGC_CLONES void weighted_s8(const Gather<int8_t, float>& g, int64_t a, int64_t b) {
+  gather_bytes(g, a, b);
+}
+JGC_CLONES void max_f32(const Gather<float, float>& g, int64_t a, int64_t b) {
+  gather_rows<Reduce::kMax>(g, a, b);
+}
+
+// weights: [lanes, n_entry or 0, heads], x: [lanes, n_col, heads, width], y likewise.
+template <typename In, typename Out, typename Kernel>
+ffi::Error gather(ffi::ThreadPool& pool, const Ints& indptr, const Ints& cols, const Floats* weights,
+                  const ffi::AnyBuffer& x, ffi::Result<ffi::AnyBuffer>& y, Kernel kernel) {
+  const auto dims = x.dimensions();
+  const Rows rows = rows_of(indptr);
+  const int64_t x_size = x.element_count(), y_size = y->element_count();
+  const int64_t n_lane = y->dimensions()[0];
+  over_rows(pool, n_lane, rows, dims[2] * dims[3], [&](int64_t lane, int64_t a, int64_t b) {
+    const In* from = part(reinterpret_cast<const In*>(x.untyped_data()), x_size, dims[0], lane);
+    Out* to = part(reinterpret_cast<Out*>(y->untyped_data()), y_size, n_lane, lane);
+    const float* w = weights ? part(*weights, lane) : nullptr;
+    kernel(Gather<In, Out>{rows, cols.typed_data(), w, from, from + x_size / dims[0], dims[2],
+                           dims[3], to},
+           a, b);
+  });
+  return ffi::Error::Success();
+}
+
+ffi::Error product(ffi::ThreadPool pool, Ints indptr, Ints cols, Floats weights, ffi::AnyBuffer x,
+                   ffi::Result<ffi::AnyBuffer> y) {
+  auto run = [&]<typename In, typename Out>(In, Out, auto kernel) {
+    return gather<In, Out>(pool, indptr, cols, &weights, x, y, kernel);
+  };
+  const bool to_float = y->element_type() == ffi::F32;
+  if (x.element_type() == ffi::F32 && to_float) return run(float{}, float{}, sum_f32);
+  if (x.element_type() == ffi::BF16 && to_float) return run(BFloat16{}, float{}, sum_bf16);
+  if (x.element_type() == ffi::S8 && to_float) return run(int8_t{}, float{}, weighted_s8);
+  if (x.element_type() == ffi::S8 && y->element_type() == ffi::S32 && !weights.element_count()) {
+    return run(int8_t{}, int32_t{}, sum_s8);
+  }
+  return ffi::Error::InvalidArgument("jgc_product: no kernel for these types");
+}
+
+ffi::Error largest(ffi::ThreadPool pool, Ints indptr, Ints cols, ffi::AnyBuffer x,
+                   ffi::Result<ffi::AnyBuffer> y) {
+  if (x.element_type() != ffi::F32 || y->element_type() != ffi::F32) {
+    return ffi::Error::InvalidArgument("jgc_max: float32 only");
+  }
+  return gather<float, float>(pool, indptr, cols, nullptr, x, y, max_f32);
+}
+
+// a: [lanes, n_row, heads, width], b: [lanes, n_col, heads, width], out: [lanes, n_entry, heads].
+ffi::Error dots(ffi::ThreadPool pool, Ints indptr, Ints cols, Floats a, Floats b, FloatsOut out) {
+  const int64_t heads = a.dimensions()[2], width = a.dimensions()[3];
+  const Rows rows = rows_of(indptr);
+  over_rows(pool, out->dimensions()[0], rows, heads * width,
+            [&](int64_t lane, int64_t first, int64_t last) {
+              dots_of_ends(rows, cols.typed_data(), part(a, lane), part(b, lane), heads, width,
+                           part(out, lane), first, last);
+            });
+  return ffi::Error::Success();
+}
+
+JGC_CLONES void sum_entries(Rows rows, const float* v, int64_t width, float* out, int64_t a,
+                            int64_t b) {
+  reduce_entries<Reduce::kSum>(rows, v, width, out, a, b);
+}
+JGC_CLONES void max_entries(Rows rows, const float* v, int64_t width, float* out, int64_t a,
+                            int64_t b) {
+  reduce_entries<Reduce::kMax>(rows, v, width, out, a, b);
+}
+
+// v: [lanes, n_entry, width], out: [lanes, n_row, width].
+template <typename Kernel>
+ffi::Error reduce(ffi::ThreadPool& pool, const Ints& indptr, const Floats& v, FloatsOut& out,
+                  Kernel kernel) {
+  const int64_t width = v.dimensions()[2];
+  const Rows rows = rows_of(indptr);
+  over_rows(pool, v.dimensions()[0], rows, width, [&](int64_t lane, int64_t a, int64_t b) {
+    kernel(rows, part(v, lane), width, part(out, lane), a, b);
+  });
+  return ffi::Error::Success();
+}
+
+ffi::Error entry_sum(ffi::ThreadPool pool, Ints indptr, Floats v, FloatsOut out) {
+  return reduce(pool, indptr, v, out, sum_entries);
+}
+ffi::Error entry_max(ffi::ThreadPool pool, Ints indptr, Floats v, FloatsOut out) {
+  return reduce(pool, indptr, v, out, max_entries);
+}
+
+// A softmax costs about as much as this many multiplications a score.
+constexpr int64_t kSoftmaxCost = 8;
+
+// scores: [lanes, n_entry, heads], own: [lanes, n_row or 0, heads].
+ffi::Error softmax(ffi::ThreadPool pool, Ints indptr, Floats scores, Floats own, FloatsOut p,
+                   FloatsOut p_own) {
+  const int64_t heads = scores.dimensions()[2];
+  const Rows rows = rows_of(indptr);
+  over_rows(pool, p->dimensions()[0], rows, kSoftmaxCost * heads,
+            [&](int64_t lane, int64_t a, int64_t b) {
+              softmax_rows(rows, part(scores, lane), part(own, lane), heads, part(p, lane),
+                           part(p_own, lane), a, b);
+            });
+  return ffi::Error::Success();
+}
+
+ffi::Error softmax_gradient(ffi::ThreadPool pool, Ints indptr, Floats p, Floats p_own, Floats g,
+                            Floats g_own, FloatsOut ds, FloatsOut d_own) {
+  const int64_t heads = p.dimensions()[2];
+  const Rows rows = rows_of(indptr);
+  over_rows(pool, ds->dimensions()[0], rows, kSoftmaxCost * heads,
+            [&](int64_t lane, int64_t a, int64_t b) {
+              softmax_gradient_rows(rows, part(p, lane), part(p_own, lane), part(g, lane),
+                                    part(g_own, lane), heads, part(ds, lane), part(d_own, lane), a,
+                                    b);
+            });
+  return ffi::Error::Success();
+}
+
+}  // namespace
+}  // namespace jgc
+
+namespace ffi = xla::ffi;
+using Floats = ffi::Buffer<ffi::F32>;
+using Ints = ffi::Buffer<ffi::S32>;
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_product, jgc::product,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>()
+        .Arg<ffi::AnyBuffer>().Ret<ffi::AnyBuffer>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_max, jgc::largest,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<ffi::AnyBuffer>()
+        .Ret<ffi::AnyBuffer>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_dots, jgc::dots,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>().Arg<Floats>()
+        .Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_entry_sum, jgc::entry_sum,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Floats>().Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_entry_max, jgc::entry_max,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Floats>().Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_softmax, jgc::softmax,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Floats>().Arg<Floats>().Ret<Floats>()
+        .Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_softmax_gradient, jgc::softmax_gradient,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
+        .Arg<Floats>().Ret<Floats>().Ret<Floats>());
