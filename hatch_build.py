@@ -14,13 +14,13 @@ class Kernels(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it packs anything."""
         native = Path(self.root) / "jgc" / "native"
-        spec = importlib.util.spec_from_file_location("jgc_native_build", native / "build.py")
+        spec = importlib.util.spec_from_file_location("compiler", native / "compiler.py")
         assert spec is not None and spec.loader is not None
-        build = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(build)
+        compiler = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(compiler)
         try:
-            library = build.build(native)
-        except (build.BuildError, OSError) as error:
+            library = compiler.build(native)
+        except (compiler.BuildError, OSError) as error:
             self.app.display_warning(f"jgc is built without its C++ kernels: {error}")
             return
         build_data["artifacts"].append(f"jgc/native/{library.name}")

@@ -11,7 +11,7 @@ from jax.core import Tracer
 
 from jgc.graph import native
 from jgc.graph.graphs_tuple import GraphsTuple
-from jgc.graph.product import BACKENDS
+from jgc.graph.product import resolve
 from jgc.graph.structure import Structure, structure
 
 
@@ -75,7 +75,7 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
         The `Layout`. Build it once and pass it beside the graph.
 
     Raises:
-        ValueError: for an unknown back end.
+        ValueError: for an unknown back end, or "native" where the kernels cannot run.
 
     Example:
         >>> from jgc.graph import from_edges
@@ -85,8 +85,7 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
     """
     if backend == "auto":
         backend = explain_backend(graph).backend
-    elif backend not in BACKENDS:
-        raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
+    backend = resolve(backend, jnp.float32)
     n_node, n_graph = n_nodes(graph), graph.n_node.shape[0]
     np_: Any = jnp if isinstance(graph.senders, Tracer) else np
     loop_at = np_.where(graph.senders == graph.receivers, graph.receivers, n_node)

@@ -119,9 +119,7 @@ def _kernel(name: str, n_index: int, out: tuple) -> Callable:
             ]
             y = jax.lax.map(lambda lane: run(*lane), tuple(args))
             return y, [True] * len(out)
-        each = max(
-            a.shape[bool(b)] for a, b in zip(args[n_index:], batched[n_index:], strict=True)
-        )
+        each = max(a.shape[bool(b)] for a, b in zip(args[n_index:], batched[n_index:], strict=True))
         merged = [
             _merged(a, is_batched, n_lane, each)
             for a, is_batched in zip(args[n_index:], batched[n_index:], strict=True)

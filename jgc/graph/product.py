@@ -75,7 +75,7 @@ def edge_sum(pattern: Structure, values: Array, backend: str = "auto") -> Array:
         >>> edge_sum(s, jnp.array([1.0, 2.0, 4.0])).tolist()
         [3.0, 4.0]
     """
-    flat = _edge_sum(resolve(backend, values.dtype), pattern, _flat(values))
+    flat: Array = _edge_sum(resolve(backend, values.dtype), pattern, _flat(values))
     return flat.reshape(pattern.n_row, *values.shape[1:])
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import pooch
 
-from jgc.native.build import BuildError, build, file_name
+from jgc.native.compiler import BuildError, build, file_name
 
 TARGETS = ("product", "max", "dots", "entry_sum", "entry_max", "softmax", "softmax_gradient")
 
@@ -41,6 +40,8 @@ def status() -> Status:
     try:
         library = Path(__file__).parent / file_name()
         if not library.exists():
+            import pooch  # slow to import, and not needed where the package brings its library
+
             library = build(Path(pooch.os_cache("jgc")) / "native")
         kernels = ctypes.CDLL(str(library))
         for name in TARGETS:

@@ -1,0 +1,107 @@
+"""The C++ kernels against numpy: types, widths, threads, and rows that are hard to sum."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from jgc import native as library
+from jgc.graph import explain_backend, layout, native, structure
+from jgc.graph.product import product, resolve
+from jgc.graph.softmax import row_softmax
+from tests.graph.cases import mixed
+
+pytestmark = pytest.mark.skipif(
+    not native.ready(), reason=f"the C++ kernels do not run here: {library.status().reason}"
+)
+# Every path through the kernels: blocks of 64, 32 and 16 columns, and ends of 16 and of 8.
+WIDTHS = [1, 7, 8, 9, 16, 23, 48, 64, 71, 130]
+
+
+def pattern(n_row, n_col, n_entry, seed=0):
+    rng = np.random.default_rng(seed)
+    # Half of all entries in one row, as at the hub of a real graph.
+    rows = np.where(rng.random(n_entry) < 0.5, 0, rng.integers(0, n_row, n_entry))
+    return structure(rows, rng.integers(0, n_col, n_entry), n_row=n_row, n_col=n_col)
+
+
+def matrix(s, weights=None):
+    data = np.ones(s.n_entry) if weights is None else np.asarray(weights, np.float64)
+    return sp.csr_array((data, np.asarray(s.cols), np.asarray(s.indptr)), shape=(s.n_row, s.n_col))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_sums_of_bytes_are_exact(width):
+    s = pattern(5, 40, 3000)  # 1,500 entries in a row: 16 bits hold 256 of them
+    x = np.random.default_rng(1).integers(-128, 128, (40, 1, width)).astype(np.int8)
+    x[:20] = 127
+    x[20:30] = -128
+    y = jax.jit(native.gather_sum)(s, None, x)
+    assert y.dtype == jnp.int32
+    np.testing.assert_array_equal(y[:, 0], matrix(s) @ x[:, 0].astype(np.int64))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("heads", [0, 1, 2])
+def test_sums_in_float_of_every_type(width, dtype, heads):
+    s, rng = pattern(6, 30, 200), np.random.default_rng(2)
+    x = jnp.asarray(rng.integers(-99, 99, (30, max(heads, 1), width)), dtype)
+    weights = None if heads == 0 else rng.random((200, heads)).astype(np.float32)
+    y = jax.jit(native.gather_sum)(s, weights, x)
+    assert y.dtype == (jnp.int32 if dtype == "int8" and heads == 0 else jnp.float32)
+    for head in range(max(heads, 1)):
+        w = None if weights is None else weights[:, head]
+        expected = matrix(s, w) @ np.asarray(x[:, head], np.float64)
+        np.testing.assert_allclose(y[:, head], expected, rtol=1e-5, atol=2e-3)
+
+
+def test_work_shared_among_threads_is_the_same_work():
+    n_node, n_entry, width = 3000, 40_000, 64  # 2.6 million multiplications
+    s = pattern(n_node, n_node, n_entry)
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(n_node, 1, width)).astype(np.float32)
+    w = rng.normal(size=(n_entry, 1)).astype(np.float32)
+    run = jax.jit(native.gather_sum)
+    expected = matrix(s, w[:, 0]) @ x[:, 0].astype(np.float64)
+    first = run(s, w, x)
+    np.testing.assert_allclose(first[:, 0], expected, rtol=1e-4, atol=1e-3)
+    for _ in range(20):  # A row is summed by one thread, in order: the same bits every time.
+        np.testing.assert_array_equal(run(s, w, x), first)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_largest_values_and_what_is_no_number(width):
+    s, rng = pattern(7, 30, 60), np.random.default_rng(4)
+    x = rng.normal(size=(30, 1, width)).astype(np.float32) - 5
+    x[3, 0, -1], x[5, 0, 0] = np.nan, -np.inf
+    y = jax.jit(native.gather_max)(s, x)
+    gathered, rows = x[np.asarray(s.cols)], np.asarray(s.rows)
+    expected = np.zeros_like(y)
+    for row in set(rows.tolist()):
+        expected[row] = gathered[rows == row].max(0)
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_the_exponential_of_the_softmax_is_good_to_a_few_units_in_the_last_place():
+    scores = jnp.linspace(-80, 0, 4099)
+    s = structure(np.zeros(4099, int), np.zeros(4099, int), n_row=1, n_col=1)
+    p = np.asarray(row_softmax(s, scores, backend="native")[0], np.float64)
+    exact = np.exp(np.asarray(scores, np.float64))
+    np.testing.assert_allclose(p, exact / exact.sum(), rtol=1e-6)
+    wide = jnp.array([0.0, -200.0, -jnp.inf, -1.0])
+    s = structure([0, 0, 0, 1], [0, 0, 0, 0], n_row=2, n_col=1)
+    assert row_softmax(s, wide, backend="native")[0].tolist() == [1, 0, 0, 1]
+
+
+def test_without_kernels_the_choice_falls_on_the_next_and_says_why(monkeypatch):
+    monkeypatch.setattr(library, "status", lambda: library.Status(False, "no C++ compiler"))
+    choice = explain_backend(mixed())
+    assert choice.backend == "bcsr" and "no C++ compiler" in choice.reason
+    assert resolve("auto", jnp.float32) == "bcsr"
+    s = structure([0], [0], n_row=1, n_col=1)
+    with pytest.raises(ValueError, match="'native', which does not run here: no C\\+\\+ compiler"):
+        product(s, None, jnp.ones((1, 1)), "native")
+    with pytest.raises(ValueError, match="does not run here"):
+        layout(mixed(), "native")
