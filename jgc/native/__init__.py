@@ -14,7 +14,10 @@ import jax
 
 from jgc.native.compiler import BuildError, build, file_name
 
-TARGETS = ("product", "max", "dots", "entry_sum", "entry_max", "softmax", "softmax_gradient")
+TARGETS = (
+    "product", "max", "dots", "entry_sum", "entry_max", "softmax", "softmax_gradient",
+    "byte_sum", "byte_matmul",
+)  # fmt: skip
 
 
 class Status(NamedTuple):

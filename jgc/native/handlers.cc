@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "bytes.h"
 #include "entries.h"
 #include "product.h"
 #include "xla/ffi/api/ffi.h"
@@ -158,6 +159,58 @@ ffi::Error softmax_gradient(ffi::ThreadPool pool, Ints indptr, Floats p, Floats 
   return ffi::Error::Success();
 }
 
+JGC_CLONES void byte_sums_to_bytes(const ByteSums<uint8_t>& g, int64_t a, int64_t b) {
+  byte_sum_rows(g, a, b);
+}
+JGC_CLONES void byte_sums_to_floats(const ByteSums<float>& g, int64_t a, int64_t b) {
+  byte_sum_rows(g, a, b);
+}
+
+using Bytes = ffi::Buffer<ffi::U8>;
+using SignedBytes = ffi::Buffer<ffi::S8>;
+
+Steps steps_of(const Ints& steps, const Floats& tables) {
+  return Steps{steps.typed_data(), steps.dimensions()[0], tables.typed_data()};
+}
+
+// x: [n_col, width], own: [n_row or 0], zero: [1], steps: [n, 2], tables: [any], y: [n_row, width].
+ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints own, Ints zero, Ints steps,
+                    Bytes x, Floats tables, ffi::Result<ffi::AnyBuffer> y) {
+  const Rows rows = rows_of(indptr);
+  const int64_t width = x.dimensions()[1];
+  auto run = [&]<typename Out>(Out, auto kernel) {
+    over_rows(pool, 1, rows, width, [&](int64_t, int64_t a, int64_t b) {
+      kernel(ByteSums<Out>{rows, cols.typed_data(),
+                           own.element_count() ? own.typed_data() : nullptr, x.typed_data(),
+                           x.typed_data() + x.element_count(), width, zero.typed_data()[0],
+                           steps_of(steps, tables), reinterpret_cast<Out*>(y->untyped_data())},
+             a, b);
+    });
+    return ffi::Error::Success();
+  };
+  if (y->element_type() == ffi::U8) return run(uint8_t{}, byte_sums_to_bytes);
+  if (y->element_type() == ffi::F32) return run(float{}, byte_sums_to_floats);
+  return ffi::Error::InvalidArgument("jgc_byte_sum: uint8 or float32 only");
+}
+
+// x: [n_row, depth], w: [depth / 4, width rounded up to 16, 4], shift: [width rounded up].
+ffi::Error byte_matmul(ffi::ThreadPool pool, Ints shift, Ints steps, Bytes x, SignedBytes w,
+                       Floats tables, ffi::Result<ffi::AnyBuffer> y) {
+  const int64_t n_row = x.dimensions()[0], depth = x.dimensions()[1], width = y->dimensions()[1];
+  auto run = [&]<typename Out>(Out) {
+    const ByteProduct<Out> product{x.typed_data(),    depth,
+                                   w.typed_data(),    shift.typed_data(),
+                                   width,             steps_of(steps, tables),
+                                   reinterpret_cast<Out*>(y->untyped_data())};
+    in_pieces(pool, n_row, n_row * depth * width / 4,
+              [&](int64_t a, int64_t b) { byte_product(product, a, b); });
+    return ffi::Error::Success();
+  };
+  if (y->element_type() == ffi::U8) return run(uint8_t{});
+  if (y->element_type() == ffi::F32) return run(float{});
+  return ffi::Error::InvalidArgument("jgc_byte_matmul: uint8 or float32 only");
+}
+
 }  // namespace
 }  // namespace jgc
 
@@ -191,3 +244,11 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_softmax_gradient, jgc::softmax_gradient,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
         .Arg<Floats>().Ret<Floats>().Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_byte_sum, jgc::byte_sum,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>().Arg<Ints>()
+        .Arg<Ints>().Arg<ffi::Buffer<ffi::U8>>().Arg<Floats>().Ret<ffi::AnyBuffer>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_byte_matmul, jgc::byte_matmul,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<ffi::Buffer<ffi::U8>>()
+        .Arg<ffi::Buffer<ffi::S8>>().Arg<Floats>().Ret<ffi::AnyBuffer>());

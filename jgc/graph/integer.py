@@ -1,0 +1,202 @@
+"""Sums and products of bytes whose results pass through some steps and may leave as bytes again.
+
+A network in integers is a chain of these. On CPU the C++ kernels keep each result in registers
+until it is a byte, which is where the speed comes from; elsewhere XLA does the same steps.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jgc.graph import native
+from jgc.graph.structure import Structure
+
+# The steps in the order in which the kernels number them (`jgc/native/bytes.h`).
+STEPS = ("times_row", "times_column", "plus_column", "times", "relu", "grid", "codes")
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What happens to a result before it is written.
+
+    Attributes:
+        name: One of `STEPS`. Static.
+        table: Float32. `times_row`: `[n_row]`; `times_column` and `plus_column`: `[width]`;
+            `times`: `[1]`; `relu`: `[0]`; `grid`: 1 / step, smallest and largest code less the zero
+            point, step, and the value is rounded to the grid; `codes`: the same with the zero
+            point in the place of the step, and the value becomes its code; only as the last.
+    """
+
+    name: str = dataclasses.field(metadata={"static": True})
+    table: Array
+
+    def __post_init__(self):
+        """Refuses a name that no kernel knows."""
+        if self.name not in STEPS:
+            raise ValueError(f"`name` must be one of {list(STEPS)}, got {self.name!r}.")
+
+
+Steps = tuple[Step, ...]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ByteWeights:
+    """A matrix of signed bytes as the kernels read it.
+
+    Attributes:
+        packed: int8 `[depth / 4, width, 4]`, rounded up to 4 and to 16 with zeros.
+        shift: What a product with the code of 0 adds to each column, negated, int32 `[width]`,
+            rounded up to 16.
+        width: Number of columns. Static.
+    """
+
+    packed: Array
+    shift: Array
+    width: int = dataclasses.field(metadata={"static": True})
+
+
+def byte_weights(codes, zero: int) -> ByteWeights:
+    """Packs a matrix of codes for `byte_matmul`.
+
+    Args:
+        codes: int8 `[depth, width]`, concrete.
+        zero: Code of 0 of what it will be multiplied with, in 0..255.
+
+    Returns:
+        The `ByteWeights`.
+
+    Example:
+        >>> weights = byte_weights(np.ones((3, 2), np.int8), zero=10)
+        >>> weights.packed.shape, weights.shift[:3].tolist()
+        ((1, 16, 4), [-30, -30, 0])
+    """
+    codes = np.asarray(codes, np.int8)
+    depth, width = codes.shape
+    whole = np.pad(codes, ((0, -depth % 4), (0, -width % 16)))
+    packed = whole.reshape(-1, 4, whole.shape[1]).transpose(0, 2, 1)
+    shift = -zero * whole.sum(0, dtype=np.int64)
+    return ByteWeights(jnp.asarray(packed), jnp.asarray(shift, jnp.int32), width)
+
+
+def byte_matmul(
+    x: Array, weights: ByteWeights, steps: Steps, out=jnp.uint8, backend: str = "auto"
+) -> Array:
+    """`(x - zero) @ codes`, summed in 32 bits, then the steps.
+
+    Args:
+        x: Codes, uint8 `[n_row, depth]`.
+        weights: From `byte_weights`, which was told their zero point.
+        steps: From the integer sums, as float32, to the result.
+        out: uint8 (the last step is `codes`) or float32. Static.
+        backend: `"native"`, `"segment"` (plain XLA) or `"auto"`. Static.
+
+    Returns:
+        `[n_row, width]`.
+
+    Example:
+        >>> weights = byte_weights(np.array([[1, -1], [2, 0]], np.int8), zero=10)
+        >>> byte_matmul(jnp.array([[11, 12]], jnp.uint8), weights, (), jnp.float32).tolist()
+        [[5.0, -1.0]]
+    """
+    shape = jax.ShapeDtypeStruct((x.shape[0], weights.width), out)
+    if _is_native(backend):
+        listed, tables = _flat(steps)
+        call = jax.ffi.ffi_call("jgc_byte_matmul", shape)
+        return call(weights.shift, listed, x, weights.packed, tables)
+    depth, width = x.shape[1], weights.width
+    codes = weights.packed.transpose(0, 2, 1).reshape(-1, weights.packed.shape[1])[:depth, :width]
+    # Of XLA's integer products only that of signed bytes is fast: 128 is taken away, and put back.
+    signed = (x ^ 128).astype(jnp.int8)
+    total = jnp.matmul(signed, codes, preferred_element_type=jnp.int32)
+    total = total + 128 * codes.sum(0, dtype=jnp.int32)[None] + weights.shift[None, :width]
+    return _through(steps, total, out)
+
+
+def byte_sum(
+    pattern: Structure,
+    x: Array,
+    zero: int,
+    steps: Steps,
+    *,
+    own: Array | None = None,
+    out=jnp.uint8,
+    backend: str = "auto",
+) -> Array:
+    """Sums of `x[cols] - zero` over each row of a pattern, in 32 bits, then the steps.
+
+    Args:
+        pattern: `[n_row, n_col]`.
+        x: Codes, uint8 `[n_col, width]`.
+        zero: Code of 0, in 0..255.
+        steps: From the integer sums, as float32, to the result.
+        own: How often each row's own value counts as well, int32 `[n_row]`, for square patterns;
+            `None`: not at all.
+        out: uint8 (the last step is `codes`) or float32. Static.
+        backend: `"native"`, `"segment"` (plain XLA) or `"auto"`. Static.
+
+    Returns:
+        `[n_row, width]`.
+
+    Example:
+        >>> from jgc.graph import structure
+        >>> s = structure([0, 0, 1], [0, 1, 1], n_row=2, n_col=2)
+        >>> x = jnp.array([[7], [10]], jnp.uint8)
+        >>> byte_sum(s, x, 5, (), out=jnp.float32).tolist()
+        [[7.0], [5.0]]
+    """
+    shape = jax.ShapeDtypeStruct((pattern.n_row, x.shape[1]), out)
+    if _is_native(backend):
+        listed, tables = _flat(steps)
+        none = jnp.zeros(0, jnp.int32)
+        return jax.ffi.ffi_call("jgc_byte_sum", shape)(
+            pattern.indptr, pattern.cols, none if own is None else own,
+            jnp.full(1, zero, jnp.int32), listed, x, tables,
+        )  # fmt: skip
+    steps_from = x.astype(jnp.int32) - zero
+    total = jax.ops.segment_sum(
+        steps_from[pattern.cols], pattern.rows, pattern.n_row, indices_are_sorted=True
+    )
+    return _through(steps, total if own is None else total + own[:, None] * steps_from, out)
+
+
+def _is_native(backend: str) -> bool:
+    if backend not in ("auto", "native", "segment"):
+        raise ValueError(
+            f"`backend` must be 'auto', 'native' or 'segment' for bytes, got {backend!r}."
+        )
+    if backend == "native" and not native.ready():
+        raise ValueError(f"`backend` is 'native', which does not run here: {native.why_not()}.")
+    return backend != "segment" and native.ready()
+
+
+def _flat(steps: Steps) -> tuple[Array, Array]:
+    """Which step is when and where its table begins, int32 `[n, 2]`, and all tables in one."""
+    sizes = [step.table.size for step in steps]
+    starts = np.cumsum([0, *sizes[:-1]])
+    listed = [(STEPS.index(step.name), at) for step, at in zip(steps, starts, strict=False)]
+    tables = [step.table.ravel().astype(jnp.float32) for step in steps]
+    joined = jnp.concatenate(tables) if tables else jnp.zeros(0, jnp.float32)
+    return jnp.asarray(np.array(listed, np.int32).reshape(-1, 2)), joined
+
+
+def _through(steps: Steps, total: Array, out) -> Array:
+    t = total.astype(jnp.float32)
+    for step in steps:
+        table = step.table
+        if step.name == "times_row":
+            t = t * table[:, None]
+        elif step.name in ("times_column", "times"):
+            t = t * table[None]
+        elif step.name == "plus_column":
+            t = t + table[None]
+        elif step.name == "relu":
+            t = jnp.maximum(t, 0)
+        else:
+            code = jnp.clip(jnp.round(t * table[0]), table[1], table[2])
+            t = code * table[3] if step.name == "grid" else code + table[3]
+    return t.astype(out)
