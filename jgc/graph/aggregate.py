@@ -1,11 +1,14 @@
 """Aggregation over incoming edges: sum, mean, max and attention."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jgc.graph import native
 from jgc.graph.layout import Layout
-from jgc.graph.product import at_cols, edge_max, edge_sum, product
+from jgc.graph.product import at_cols, edge_max, edge_sum, product, resolve
 from jgc.graph.softmax import row_softmax
 from jgc.graph.structure import Structure
 
@@ -123,6 +126,13 @@ def reduce_over(
 
 
 def _max(pattern: Structure, values: Array, backend: str) -> Array:
+    if resolve(backend, values.dtype) == "native":
+        heads = values.reshape(values.shape[0], 1, math.prod(values.shape[1:]))
+        return _native_max(pattern, heads).reshape(pattern.n_row, *values.shape[1:])
+    return _max_of_gathered(pattern, values, backend)
+
+
+def _max_of_gathered(pattern: Structure, values: Array, backend: str) -> Array:
     gathered = at_cols(pattern, values, backend)
     top = edge_max(pattern, jax.lax.stop_gradient(gathered), backend)
     won = gathered == top[pattern.rows]
@@ -130,3 +140,20 @@ def _max(pattern: Structure, values: Array, backend: str) -> Array:
     mean = edge_sum(pattern, jnp.where(won, gathered, 0), backend) / ties
     # The value is the maximum itself; only the gradient goes through the mean over ties.
     return top + (mean - jax.lax.stop_gradient(mean)).astype(top.dtype)
+
+
+@jax.custom_vjp
+def _native_max(pattern: Structure, values: Array) -> Array:
+    """Nothing is gathered for the result; the gradient asks each entry whether it has won."""
+    return native.gather_max(pattern, values)
+
+
+def _native_max_bwd(saved, dy):
+    pattern, values = saved
+    back = jax.vjp(lambda values: _max_of_gathered(pattern, values, "native"), values)[1]
+    return jax.tree.map(lambda _: None, pattern), *back(dy)
+
+
+_native_max.defvjp(
+    lambda pattern, values: (_native_max(pattern, values), (pattern, values)), _native_max_bwd
+)

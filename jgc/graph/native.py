@@ -28,19 +28,23 @@ def why_not() -> str:
 
 
 def gather_sum(pattern: Structure, weights: Array | None, x: Array) -> Array:
-    """As `jgc.graph.segment.gather_sum`, and without weights int32 sums of int8 values."""
+    """As `jgc.graph.segment.gather_sum`, for three types of values.
+
+    Sums of bfloat16 run in float32 and are rounded once. Those of int8 are exact in int32 without
+    weights, and float32 with them.
+    """
     exact = x.dtype == jnp.int8 and weights is None
     y_type = jnp.int32 if exact else jnp.float32
     w = jnp.zeros((0, 1), jnp.float32) if weights is None else weights.astype(jnp.float32)
     shape = (pattern.n_row, *x.shape[1:])
     (y,) = _call("product", pattern.indptr, pattern.cols, w, x, out=((shape, y_type),))
-    return y
+    return y.astype(x.dtype) if x.dtype == jnp.bfloat16 else y
 
 
 def gather_max(pattern: Structure, x: Array) -> Array:
     """The largest `x[cols]` of each row, `[n_col, heads, d] -> [n_row, heads, d]`; 0 for none."""
     shape = (pattern.n_row, *x.shape[1:])
-    return _call("max", pattern.indptr, pattern.cols, x, out=((shape, jnp.float32),))[0]
+    return _floats("max", pattern.indptr, pattern.cols, x, out=(shape,))[0]
 
 
 def dots(pattern: Structure, a: Array, b: Array) -> Array:
@@ -55,19 +59,19 @@ def dots(pattern: Structure, a: Array, b: Array) -> Array:
         `[n_entry, heads]`, what autodiff would make by gathering both ends.
     """
     shape = (pattern.n_entry, a.shape[1])
-    return _call("dots", pattern.indptr, pattern.cols, a, b, out=((shape, jnp.float32),))[0]
+    return _floats("dots", pattern.indptr, pattern.cols, a, b, out=(shape,))[0]
 
 
 def entry_sum(pattern: Structure, values: Array) -> Array:
     """Sums of entry values over rows, `[n_entry, d] -> [n_row, d]`."""
     shape = (pattern.n_row, values.shape[1])
-    return _call("entry_sum", pattern.indptr, values, out=((shape, jnp.float32),))[0]
+    return _floats("entry_sum", pattern.indptr, values, out=(shape,))[0]
 
 
 def entry_max(pattern: Structure, values: Array) -> Array:
     """Largest entry values of rows, `[n_entry, d] -> [n_row, d]`; 0 for empty rows."""
     shape = (pattern.n_row, values.shape[1])
-    return _call("entry_max", pattern.indptr, values, out=((shape, jnp.float32),))[0]
+    return _floats("entry_max", pattern.indptr, values, out=(shape,))[0]
 
 
 def softmax(pattern: Structure, scores: Array, own: Array) -> tuple[Array, Array]:
@@ -81,16 +85,23 @@ def softmax(pattern: Structure, scores: Array, own: Array) -> tuple[Array, Array
     Returns:
         Weights of the shapes of both.
     """
-    shapes = tuple((a.shape, jnp.float32) for a in (scores, own))
-    p, p_own = _call("softmax", pattern.indptr, scores, own, out=shapes)
+    shapes = (scores.shape, own.shape)
+    p, p_own = _floats("softmax", pattern.indptr, scores, own, out=shapes)
     return p, p_own
 
 
 def softmax_gradient(pattern: Structure, p: Array, p_own: Array, g: Array, g_own: Array):
     """The gradient of `softmax` by its scores, from its result and the gradient by that."""
-    shapes = tuple((a.shape, jnp.float32) for a in (p, p_own))
-    ds, d_own = _call("softmax_gradient", pattern.indptr, p, p_own, g, g_own, out=shapes)
+    shapes = (p.shape, p_own.shape)
+    ds, d_own = _floats("softmax_gradient", pattern.indptr, p, p_own, g, g_own, out=shapes)
     return ds, d_own
+
+
+def _floats(name: str, *args: Array, out: tuple) -> list[Array]:
+    """Calls a kernel of float32 numbers; others of its arguments' type go in and come out."""
+    floats = [a if a.dtype == jnp.int32 else a.astype(jnp.float32) for a in args]
+    shapes = tuple((shape, jnp.float32) for shape in out)
+    return [y.astype(args[-1].dtype) for y in _call(name, *floats, out=shapes)]
 
 
 def _call(name: str, *args: Array, out: tuple) -> list[Array]:

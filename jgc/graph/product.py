@@ -136,7 +136,8 @@ def resolve(backend: str, dtype) -> str:
         raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
     if backend == "native" and not native.ready():
         raise ValueError(f"`backend` is 'native', which does not run here: {native.why_not()}.")
-    return backend if dtype == jnp.float32 else "segment"
+    types = ("float32", "bfloat16") if backend == "native" else ("float32",)
+    return backend if jnp.dtype(dtype).name in types else "segment"
 
 
 # --- one custom gradient each: the transposed pattern ------------------------------------------

@@ -32,7 +32,7 @@ def row_softmax(
     if resolve(backend, scores.dtype) != "native":
         return _plain(pattern, scores, own, backend)
     flat = scores if scores.ndim == 2 else scores[:, None]
-    none = jnp.zeros((0, flat.shape[1]), jnp.float32)
+    none = jnp.zeros((0, flat.shape[1]), flat.dtype)
     p, p_own = _softmax(pattern, flat, none if own is None else own)
     return p.reshape(scores.shape), None if own is None else p_own
 
