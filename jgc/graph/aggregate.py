@@ -16,7 +16,11 @@ REDUCTIONS = ("sum", "mean", "max", "softmax")
 
 
 def aggregate(
-    values: Array, layout: Layout, weights: Array | None = None, reduce: str = "sum"
+    values: Array,
+    layout: Layout,
+    weights: Array | None = None,
+    reduce: str = "sum",
+    own: Array | None = None,
 ) -> Array:
     """Aggregates the values of the senders at each receiver.
 
@@ -27,6 +31,8 @@ def aggregate(
             scores that are normalised over the incoming edges of each node. `None` weighs all
             edges 1 (sum, mean, max) or equally (softmax).
         reduce: `"sum"`, `"mean"`, `"max"` or `"softmax"`. Static.
+        own: Weight of each node's own value, which is added to what it receives: `[]`, `[n_node]`
+            or `[n_node, heads]`. `None` adds nothing.
 
     Returns:
         `[n_node, ...]` of the shape of `values`; nodes without incoming edges get 0. The mean
@@ -42,7 +48,11 @@ def aggregate(
         >>> [aggregate(x, path, reduce=r).tolist() for r in ("sum", "mean", "max")]
         [[[0.0], [6.0]], [[0.0], [3.0]], [[0.0], [5.0]]]
     """
-    return reduce_over(layout.edges, values, weights, reduce, layout.backend)
+    received = reduce_over(layout.edges, values, weights, reduce, layout.backend)
+    if own is None:
+        return received
+    own = jnp.asarray(own)
+    return received + own.reshape(*own.shape, *[1] * (values.ndim - own.ndim)) * values
 
 
 def pool(values: Array, layout: Layout, reduce: str = "sum") -> Array:

@@ -55,7 +55,7 @@ class GATConv(nn.Module):
         h = Site(name="message")(h, layout.node_mask)
         h = h.reshape(-1, self.heads, self.features)
         weights, own = self._attention(h, layout, train)
-        y = aggregate(h, layout, weights) + own[:, :, None] * h
+        y = aggregate(h, layout, weights, own=own)
         y = Site(name="aggregate")(y, layout.node_mask)
         y = y.reshape(y.shape[0], -1) if self.concat else y.mean(1)
         return y + self.param("bias", nn.initializers.zeros, y.shape[-1:])[None]

@@ -14,7 +14,8 @@ class GCNConv(nn.Module):
     """One graph convolution, `D^-1/2 (A + I) D^-1/2 X W + b`.
 
     A node that has a self loop already gets no second one, as in PyG's `GCNConv`. The two factors
-    `D^-1/2` scale rows before and after an unweighted sum, so no edge weight is ever read.
+    `D^-1/2` scale rows before and after an unweighted sum, so no edge weight is ever read, and the
+    site `message` comes after the first: what is summed has one grid, and sums as integers.
 
     Differs: where a node has several self loops all of them count; PyG joins them to one.
 
@@ -39,8 +40,11 @@ class GCNConv(nn.Module):
     @nn.compact
     def __call__(self, x: Array | SparseRows, layout: Layout) -> Array:
         """Maps node values `[n_node, d]` to `[n_node, features]`."""
-        h = Site(name="message")(Linear(self.features, False, name="linear")(x), layout.node_mask)
-        h = Site(name="aggregate")(propagate(h, layout), layout.node_mask)
+        scale, own = normalisation(layout)
+        h = Linear(self.features, False, name="linear")(x) * scale
+        h = Site(name="message")(h, layout.node_mask)
+        h = aggregate(h, layout, own=own) * scale
+        h = Site(name="aggregate")(h, layout.node_mask)
         return h + self.param("bias", nn.initializers.zeros, (self.features,))[None]
 
 
@@ -60,10 +64,28 @@ def propagate(x: Array, layout: Layout) -> Array:
         >>> propagate(jnp.array([[1.0], [3.0]]), pair).round(3).tolist()
         [[2.0], [2.0]]
     """
-    loop = (layout.loops == 0).astype(jnp.float32)
-    scale = jax.lax.rsqrt(jnp.maximum(layout.in_degree + loop, 1))[:, None]
-    x = x * scale
-    return (aggregate(x, layout) + loop[:, None] * x) * scale
+    scale, own = normalisation(layout)
+    return aggregate(x * scale, layout, own=own) * scale
+
+
+def normalisation(layout: Layout) -> tuple[Array, Array]:
+    """The factors of a graph convolution.
+
+    Args:
+        layout: Of the graph.
+
+    Returns:
+        `D^-1/2` as a column, `[n_node, 1]`, and how often each node's own value counts beside its
+        neighbours', float32 `[n_node]`: not at all where it has a self loop.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> scale, own = normalisation(layout(from_edges([0, 1, 1], [1, 0, 1])))
+        >>> scale[:, 0].round(3).tolist(), own.tolist()
+        ([0.707, 0.707], [1.0, 0.0])
+    """
+    own = (layout.loops == 0).astype(jnp.float32)
+    return jax.lax.rsqrt(jnp.maximum(layout.in_degree + own, 1))[:, None], own
 
 
 class GCN(nn.Module):

@@ -43,7 +43,7 @@ class GINConv(nn.Module):
         mlp = MLP2(self.features, self.features, self.batch_norm, self.norm_last, name="mlp")
         eps = self.param("eps", nn.initializers.zeros, ())
         h = Site(name="message")(mlp.before(x), layout.node_mask)
-        h = (1 + eps) * h + aggregate(h, layout)
+        h = aggregate(h, layout, own=1 + eps)
         h = Site(name="aggregate")(h, layout.node_mask)
         return mlp(h, layout.node_mask, train)
 

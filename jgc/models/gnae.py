@@ -52,12 +52,11 @@ class GNAE(nn.Module):
         layout = layout_of(graph) if layout is None else layout
         x = at_input(graph.nodes, layout.node_mask)
         h = self.length * _normalised(Linear(self.out, name="linear")(x))
-        h = Site(name="message")(h, layout.node_mask)
         kept, degree = self._edges(layout, train)
-        loop = (layout.loops == 0).astype(h.dtype)
-        scale = jax.lax.rsqrt(jnp.maximum(degree + loop, 1))[:, None]
-        h = h * scale
-        h = (aggregate(h, layout, kept) + loop[:, None] * h) * scale
+        own = (layout.loops == 0).astype(h.dtype)
+        scale = jax.lax.rsqrt(jnp.maximum(degree + own, 1))[:, None]
+        h = Site(name="message")(h * scale, layout.node_mask)
+        h = aggregate(h, layout, kept, own=own) * scale
         h = Site(name="aggregate")(h, layout.node_mask)
         return Site(name="output")(h, layout.node_mask)
 

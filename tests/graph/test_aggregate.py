@@ -300,3 +300,13 @@ def test_what_does_not_fit_is_refused(settings, message):
     settings = {"values": jnp.ones((6, 2, 3))} | settings
     with pytest.raises(ValueError, match=message):
         aggregate(layout=layout(mixed()), **settings)
+
+
+@pytest.mark.parametrize("own", [2.0, np.arange(6.0), np.arange(12.0).reshape(6, 2)])
+@pytest.mark.parametrize("reduce", ["sum", "max"])
+def test_a_nodes_own_value_is_added(own, reduce):
+    at, (values, _) = layout(mixed()), inputs(6, 10, "none")
+    share = np.broadcast_to(np.reshape(own, (*np.shape(own), *[1] * (3 - np.ndim(own)))), (6, 2, 3))
+    expected = aggregate(jnp.asarray(values), at, reduce=reduce) + share * values
+    found = aggregate(jnp.asarray(values), at, reduce=reduce, own=jnp.asarray(own, jnp.float32))
+    np.testing.assert_allclose(found, expected, **TOLERANCE)
