@@ -23,7 +23,8 @@ from jgc.quant.types import Params, Place, Quant, Quantizer
 from jgc.quant.uniform import not_output, qat
 from jgc.tree import PathPredicate, is_kernel
 
-_GROUP_RATE = 0.1  # The authors' rates for batches of graphs are about a tenth of those for nodes.
+# Rates of groups, as shares of those of single nodes; the authors' differ about as much.
+_GROUP_STEP, _GROUP_BITS = 1 / 30, 1 / 10
 
 
 def is_feature(site: str) -> bool:
@@ -64,8 +65,9 @@ def a2q(
     They descend on the node's own quantisation error, since almost no node has a label, and on a
     penalty that pulls the average width towards `target`. In batches of graphs (graph tasks) nodes
     share `groups` of such pairs, by their largest magnitude, which descend on the task's loss and
-    the penalty; so graphs that were never seen have grids too. Groups learn at a tenth of the
-    rates, since an epoch of batches has many updates. Steps start at the first batch.
+    the penalty; so graphs that were never seen have grids too. Groups learn more slowly, steps at a
+    thirtieth of the rate and widths at a tenth, since an epoch of batches has many updates. Steps
+    start at the first batch.
 
     Weights, messages and all other sites are quantised as by `qat`, at `bits`. Stored entries of
     sparse rows (a bag of words, binary as in the paper) stay as they are.
@@ -137,9 +139,10 @@ def a2q(
     def rates(quant: Quant) -> dict[str, Array]:
         found = {}
         for site, state in learned_sites(quant).items():
-            share = _GROUP_RATE if isinstance(state, Groups) else 1.0
-            found[f"sites/{site}/step"] = share * step_rate * state.step
-            found[f"sites/{site}/bits"] = jnp.full((), share * bits_rate)
+            shared = isinstance(state, Groups)
+            step, bits = (_GROUP_STEP, _GROUP_BITS) if shared else (1.0, 1.0)
+            found[f"sites/{site}/step"] = step * step_rate * state.step
+            found[f"sites/{site}/bits"] = jnp.full((), bits * bits_rate)
         return found
 
     def stored(quant: Quant) -> dict:
