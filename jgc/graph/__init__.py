@@ -16,6 +16,10 @@ from jgc.graph.build import from_edges as from_edges
 from jgc.graph.build import from_networkx as from_networkx
 from jgc.graph.build import from_pyg as from_pyg
 from jgc.graph.build import from_scipy as from_scipy
+from jgc.graph.codes import Codes as Codes
+from jgc.graph.codes import Pending as Pending
+from jgc.graph.codes import as_codes as as_codes
+from jgc.graph.codes import relu as relu
 from jgc.graph.collection import Budget as Budget
 from jgc.graph.collection import Collection as Collection
 from jgc.graph.collection import collection as collection
@@ -31,6 +35,8 @@ from jgc.graph.features import SparseRows as SparseRows
 from jgc.graph.features import repeat_rows as repeat_rows
 from jgc.graph.features import sparse_rows as sparse_rows
 from jgc.graph.graphs_tuple import GraphsTuple as GraphsTuple
+from jgc.graph.integer import ByteWeights as ByteWeights
+from jgc.graph.integer import byte_weights as byte_weights
 from jgc.graph.layout import BackendChoice as BackendChoice
 from jgc.graph.layout import Layout as Layout
 from jgc.graph.layout import edge_mask as edge_mask

@@ -50,47 +50,44 @@ class ByteWeights:
 
     Attributes:
         packed: int8 `[depth / 4, width, 4]`, rounded up to 4 and to 16 with zeros.
-        shift: What a product with the code of 0 adds to each column, negated, int32 `[width]`,
-            rounded up to 16.
+        column_sums: int32 `[width]`, rounded up to 16: what a code of 1 in every row gives.
         width: Number of columns. Static.
     """
 
     packed: Array
-    shift: Array
+    column_sums: Array
     width: int = dataclasses.field(metadata={"static": True})
 
 
-def byte_weights(codes, zero: int) -> ByteWeights:
+def byte_weights(codes: Array) -> ByteWeights:
     """Packs a matrix of codes for `byte_matmul`.
 
     Args:
-        codes: int8 `[depth, width]`, concrete.
-        zero: Code of 0 of what it will be multiplied with, in 0..255.
+        codes: int8 `[depth, width]`.
 
     Returns:
         The `ByteWeights`.
 
     Example:
-        >>> weights = byte_weights(np.ones((3, 2), np.int8), zero=10)
-        >>> weights.packed.shape, weights.shift[:3].tolist()
-        ((1, 16, 4), [-30, -30, 0])
+        >>> weights = byte_weights(jnp.ones((3, 2), jnp.int8))
+        >>> weights.packed.shape, weights.column_sums[:3].tolist()
+        ((1, 16, 4), [3, 3, 0])
     """
-    codes = np.asarray(codes, np.int8)
     depth, width = codes.shape
-    whole = np.pad(codes, ((0, -depth % 4), (0, -width % 16)))
+    whole = jnp.pad(codes, ((0, -depth % 4), (0, -width % 16)))
     packed = whole.reshape(-1, 4, whole.shape[1]).transpose(0, 2, 1)
-    shift = -zero * whole.sum(0, dtype=np.int64)
-    return ByteWeights(jnp.asarray(packed), jnp.asarray(shift, jnp.int32), width)
+    return ByteWeights(packed, whole.sum(0, dtype=jnp.int32), width)
 
 
 def byte_matmul(
-    x: Array, weights: ByteWeights, steps: Steps, out=jnp.uint8, backend: str = "auto"
+    x: Array, zero, weights: ByteWeights, steps: Steps, out=jnp.uint8, backend: str = "auto"
 ) -> Array:
     """`(x - zero) @ codes`, summed in 32 bits, then the steps.
 
     Args:
         x: Codes, uint8 `[n_row, depth]`.
-        weights: From `byte_weights`, which was told their zero point.
+        zero: Code of 0, int32 `[]` in 0..255.
+        weights: From `byte_weights`.
         steps: From the integer sums, as float32, to the result.
         out: uint8 (the last step is `codes`) or float32. Static.
         backend: `"native"`, `"segment"` (plain XLA) or `"auto"`. Static.
@@ -99,28 +96,29 @@ def byte_matmul(
         `[n_row, width]`.
 
     Example:
-        >>> weights = byte_weights(np.array([[1, -1], [2, 0]], np.int8), zero=10)
-        >>> byte_matmul(jnp.array([[11, 12]], jnp.uint8), weights, (), jnp.float32).tolist()
+        >>> weights = byte_weights(jnp.array([[1, -1], [2, 0]], jnp.int8))
+        >>> byte_matmul(jnp.array([[11, 12]], jnp.uint8), 10, weights, (), jnp.float32).tolist()
         [[5.0, -1.0]]
     """
     shape = jax.ShapeDtypeStruct((x.shape[0], weights.width), out)
+    shift = -jnp.asarray(zero, jnp.int32) * weights.column_sums
     if _is_native(backend):
         listed, tables = _flat(steps)
         call = jax.ffi.ffi_call("jgc_byte_matmul", shape)
-        return call(weights.shift, listed, x, weights.packed, tables)
+        return call(shift, listed, x, weights.packed, tables)
     depth, width = x.shape[1], weights.width
     codes = weights.packed.transpose(0, 2, 1).reshape(-1, weights.packed.shape[1])[:depth, :width]
     # Of XLA's integer products only that of signed bytes is fast: 128 is taken away, and put back.
     signed = (x ^ 128).astype(jnp.int8)
     total = jnp.matmul(signed, codes, preferred_element_type=jnp.int32)
-    total = total + 128 * codes.sum(0, dtype=jnp.int32)[None] + weights.shift[None, :width]
+    total = total + (128 * weights.column_sums + shift)[None, :width]
     return _through(steps, total, out)
 
 
 def byte_sum(
     pattern: Structure,
     x: Array,
-    zero: int,
+    zero,
     steps: Steps,
     *,
     own: Array | None = None,
@@ -132,10 +130,10 @@ def byte_sum(
     Args:
         pattern: `[n_row, n_col]`.
         x: Codes, uint8 `[n_col, width]`.
-        zero: Code of 0, in 0..255.
+        zero: Code of 0, int32 `[]` in 0..255.
         steps: From the integer sums, as float32, to the result.
-        own: How often each row's own value counts as well, int32 `[n_row]`, for square patterns;
-            `None`: not at all.
+        own: Weight of each row's own value, which is added to the sum as float32, `[n_row]`, for
+            square patterns; `None` adds nothing.
         out: uint8 (the last step is `codes`) or float32. Static.
         backend: `"native"`, `"segment"` (plain XLA) or `"auto"`. Static.
 
@@ -152,15 +150,15 @@ def byte_sum(
     shape = jax.ShapeDtypeStruct((pattern.n_row, x.shape[1]), out)
     if _is_native(backend):
         listed, tables = _flat(steps)
-        none = jnp.zeros(0, jnp.int32)
         return jax.ffi.ffi_call("jgc_byte_sum", shape)(
-            pattern.indptr, pattern.cols, none if own is None else own,
-            jnp.full(1, zero, jnp.int32), listed, x, tables,
+            pattern.indptr, pattern.cols, jnp.full(1, zero, jnp.int32), listed, x,
+            jnp.zeros(0, jnp.float32) if own is None else own, tables,
         )  # fmt: skip
     steps_from = x.astype(jnp.int32) - zero
     total = jax.ops.segment_sum(
         steps_from[pattern.cols], pattern.rows, pattern.n_row, indices_are_sorted=True
     )
+    total = total.astype(jnp.float32)
     return _through(steps, total if own is None else total + own[:, None] * steps_from, out)
 
 

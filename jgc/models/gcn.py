@@ -1,11 +1,13 @@
 """GCN: graph convolution by a normalised sum of neighbours (Kipf and Welling, ICLR 2017)."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout, SparseRows, aggregate
+from jgc.graph import GraphsTuple, Layout, SparseRows, aggregate, relu
 from jgc.graph import layout as layout_of
 from jgc.models.layers import BatchNorm, Dropout, Linear, Site, at_input
 
@@ -34,6 +36,8 @@ class GCNConv(nn.Module):
     References:
         arXiv 1609.02907, eq. 2.
     """
+
+    integer: ClassVar[bool] = True
 
     features: int
 
@@ -108,6 +112,8 @@ class GCN(nn.Module):
         (3, 2)
     """
 
+    integer: ClassVar[bool] = True
+
     hidden: int = 64
     out: int = 64
     layers: int = 2
@@ -130,7 +136,7 @@ class GCN(nn.Module):
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)
-                x = Site(name=f"update{i}")(jnp.maximum(x, 0), layout.node_mask)
+                x = Site(name=f"update{i}")(relu(x), layout.node_mask)
         return Site(name="output")(x, layout.node_mask)
 
 

@@ -1,10 +1,11 @@
 """GIN: sum of neighbours through an MLP (Xu et al., ICLR 2019)."""
 
+from typing import ClassVar
+
 import flax.linen as nn
-import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout, SparseRows, aggregate
+from jgc.graph import GraphsTuple, Layout, SparseRows, aggregate, relu
 from jgc.graph import layout as layout_of
 from jgc.models.layers import MLP2, BatchNorm, Dropout, Site, at_input
 
@@ -22,6 +23,7 @@ class GINConv(nn.Module):
 
     Example:
         >>> import jax
+        >>> import jax.numpy as jnp
         >>> from jgc.graph import from_edges, layout
         >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
         >>> conv, places = GINConv(4), layout(graph)
@@ -32,6 +34,8 @@ class GINConv(nn.Module):
     References:
         arXiv 1810.00826, eq. 4.1.
     """
+
+    integer: ClassVar[bool] = True
 
     features: int
     batch_norm: bool = True
@@ -60,12 +64,15 @@ class GIN(nn.Module):
 
     Example:
         >>> import jax
+        >>> import jax.numpy as jnp
         >>> from jgc.graph import from_edges
         >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
         >>> variables = GIN(hidden=4, out=2).init(jax.random.key(0), graph)
         >>> sorted(variables)
         ['batch_stats', 'params']
     """
+
+    integer: ClassVar[bool] = True
 
     hidden: int = 64
     out: int = 64
@@ -89,5 +96,5 @@ class GIN(nn.Module):
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)
-                x = Site(name=f"update{i}")(jnp.maximum(x, 0), layout.node_mask)
+                x = Site(name=f"update{i}")(relu(x), layout.node_mask)
         return Site(name="output")(x, layout.node_mask)

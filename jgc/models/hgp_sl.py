@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout, Selection, aggregate, pool, top_nodes
+from jgc.graph import GraphsTuple, Layout, Selection, aggregate, pool, relu, top_nodes
 from jgc.graph import layout as layout_of
 from jgc.models.gcn import GCNConv
 from jgc.models.layers import Dropout, Linear, Site, at_input
@@ -132,7 +132,7 @@ class HGPSL(nn.Module):
                 x = GCNConv(self.hidden, name=f"conv{i}")(x, level)
             else:
                 x = LearnedConv(self.hidden, name=f"conv{i}")(x, weights, level.node_mask)
-            x = Site(name=f"update{i}")(jnp.maximum(x, 0), level.node_mask)
+            x = Site(name=f"update{i}")(relu(x), level.node_mask)
             if i < self.layers:
                 x, weights, level = StructurePool(self.ratio, name=f"pool{i}")(x, weights, level)
             g = g + _readout(x, level)[:n_graph]

@@ -1,13 +1,13 @@
 """The parts that all architectures share: sites, linear maps of sparse features, norm, dropout."""
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import SparseRows, dropout
+from jgc.graph import SparseRows, dropout, relu
 
 Values = TypeVar("Values", Array, SparseRows)
 
@@ -77,6 +77,8 @@ class Dropout(nn.Module):
         rate: Probability in `[0, 1)` of dropping an entry.
     """
 
+    integer: ClassVar[bool] = True
+
     rate: float
 
     @nn.compact
@@ -130,6 +132,8 @@ class MLP2(nn.Module):
         norm_last: Normalise at the end instead, after one more ReLU.
     """
 
+    integer: ClassVar[bool] = True
+
     hidden: int
     features: int
     batch_norm: bool = True
@@ -150,7 +154,7 @@ class MLP2(nn.Module):
         """All that follows the first map, `[n, hidden] -> [n, features]`."""
         h = summed + self.first_bias[None]
         if self.norm is None:
-            return self.second(jnp.maximum(h, 0))
+            return self.second(relu(h))
         if self.norm_last:
-            return self.norm(jnp.maximum(self.second(jnp.maximum(h, 0)), 0), mask, train)
-        return self.second(jnp.maximum(self.norm(h, mask, train), 0))
+            return self.norm(relu(self.second(relu(h))), mask, train)
+        return self.second(relu(self.norm(h, mask, train)))

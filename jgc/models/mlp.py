@@ -1,10 +1,11 @@
 """MLP: a model that never looks at an edge, the structure-blind control of every table."""
 
+from typing import ClassVar
+
 import flax.linen as nn
-import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout
+from jgc.graph import GraphsTuple, Layout, relu
 from jgc.graph import layout as layout_of
 from jgc.models.layers import BatchNorm, Dropout, Linear, Site, at_input
 
@@ -24,11 +25,14 @@ class MLP(nn.Module):
 
     Example:
         >>> import jax
+        >>> import jax.numpy as jnp
         >>> from jgc.graph import from_edges
         >>> graph = from_edges([0], [1], nodes=jnp.eye(2))
         >>> MLP(hidden=4, out=3).init_with_output(jax.random.key(0), graph)[0].shape
         (2, 3)
     """
+
+    integer: ClassVar[bool] = True
 
     hidden: int = 64
     out: int = 64
@@ -51,5 +55,5 @@ class MLP(nn.Module):
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)
-                x = Site(name=f"update{i}")(jnp.maximum(x, 0), layout.node_mask)
+                x = Site(name=f"update{i}")(relu(x), layout.node_mask)
         return Site(name="output")(x, layout.node_mask)

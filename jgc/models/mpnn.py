@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout, SparseRows
+from jgc.graph import GraphsTuple, Layout, SparseRows, relu
 from jgc.graph import layout as layout_of
 from jgc.models.edge_kernel import edge_features, edge_kernel_sum
 from jgc.models.layers import BatchNorm, Dropout, Linear, Site, at_input
@@ -89,5 +89,5 @@ class MPNN(nn.Module):
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)
-                x = Site(name=f"update{i}")(jnp.maximum(x, 0), layout.node_mask)
+                x = Site(name=f"update{i}")(relu(x), layout.node_mask)
         return Site(name="output")(x, layout.node_mask)

@@ -1,10 +1,11 @@
 """GraphSAGE: neighbours' mean beside the node's own value (Hamilton et al., NeurIPS 2017)."""
 
+from typing import ClassVar
+
 import flax.linen as nn
-import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout, SparseRows, aggregate
+from jgc.graph import GraphsTuple, Layout, SparseRows, aggregate, relu
 from jgc.graph import layout as layout_of
 from jgc.models.layers import BatchNorm, Dropout, Linear, Site, at_input
 
@@ -21,6 +22,7 @@ class SAGEConv(nn.Module):
 
     Example:
         >>> import jax
+        >>> import jax.numpy as jnp
         >>> from jgc.graph import from_edges, layout
         >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
         >>> conv, places = SAGEConv(4), layout(graph)
@@ -31,6 +33,8 @@ class SAGEConv(nn.Module):
     References:
         arXiv 1706.02216, algorithm 1 with the mean aggregator.
     """
+
+    integer: ClassVar[bool] = True
 
     features: int
     reduce: str = "mean"
@@ -57,12 +61,15 @@ class GraphSAGE(nn.Module):
 
     Example:
         >>> import jax
+        >>> import jax.numpy as jnp
         >>> from jgc.graph import from_edges
         >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3))
         >>> variables = GraphSAGE(hidden=4, out=2).init(jax.random.key(0), graph)
         >>> sorted(variables["params"]["conv1"])
         ['neighbour', 'self']
     """
+
+    integer: ClassVar[bool] = True
 
     hidden: int = 64
     out: int = 64
@@ -86,5 +93,5 @@ class GraphSAGE(nn.Module):
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)
-                x = Site(name=f"update{i}")(jnp.maximum(x, 0), layout.node_mask)
+                x = Site(name=f"update{i}")(relu(x), layout.node_mask)
         return Site(name="output")(x, layout.node_mask)

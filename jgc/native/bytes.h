@@ -53,12 +53,15 @@ JGC_INLINE Lanes<float, N> clipped(Lanes<float, N> t, float low, float high) {
   return t > high ? high - Lanes<float, N>{} : t;
 }
 
-// 16 K sums of a row, from column `at` on, of which `n` are there, through all steps and to `to`.
-template <int K, typename Out>
-JGC_INLINE void finish(const Steps& steps, Lanes<int32_t, 16> (&sums)[K], int64_t row, int64_t at,
-                       int n, Out* to) {
-  Lanes<float, 16> t[K];
+template <int K>
+JGC_INLINE void to_floats(const Lanes<int32_t, 16> (&sums)[K], Lanes<float, 16> (&t)[K]) {
   for (int k = 0; k < K; ++k) t[k] = __builtin_convertvector(sums[k], Lanes<float, 16>);
+}
+
+// 16 K values of a row, from column `at` on, of which `n` are there, through all steps and to `to`.
+template <int K, typename Out>
+JGC_INLINE void finish(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at, int n,
+                       Out* to) {
   const int n_last = n - 16 * (K - 1);
   auto all = [&](auto change) __attribute__((always_inline)) {
     for (int k = 0; k < K; ++k) change(k);
@@ -108,12 +111,12 @@ JGC_INLINE void finish(const Steps& steps, Lanes<int32_t, 16> (&sums)[K], int64_
   }
 }
 
-// Sums of unsigned bytes over the entries of a row, `own` times the row itself added.
+// Sums of unsigned bytes over the entries of a row, and the row itself as often as `own` says.
 template <typename Out>
 struct ByteSums {
   Rows rows;
   const int32_t* cols;
-  const int32_t* own;  // [n_row], or null
+  const float* own;  // [n_row], or null
   const uint8_t* x;
   const uint8_t* x_end;
   int64_t width;
@@ -121,6 +124,21 @@ struct ByteSums {
   Steps steps;
   Out* y;
 };
+
+template <int N>
+struct InOrder {
+  Lanes<int32_t, 16> parts[N / 16];
+};
+
+// Values of even and of odd columns side by side again.
+template <int N>
+JGC_INLINE InOrder<N> in_order(Lanes<int32_t, N / 2> even, Lanes<int32_t, N / 2> odd) {
+  int32_t both[N];
+  for (int i = 0; i < N / 2; ++i) both[2 * i] = even[i], both[2 * i + 1] = odd[i];
+  InOrder<N> result;
+  std::memcpy(&result, both, sizeof(result));
+  return result;
+}
 
 template <int N, typename Out>
 JGC_INLINE void byte_sums(const ByteSums<Out>& g, int64_t row, int64_t at, int n_last) {
@@ -134,14 +152,8 @@ JGC_INLINE void byte_sums(const ByteSums<Out>& g, int64_t row, int64_t at, int n
     std::memcpy(&raw, from, from + N <= g.x_end ? N : n_last);
     return raw;
   };
-  const int32_t times = g.own ? g.own[row] : 0;
-  const int32_t shift = -g.zero * static_cast<int32_t>(last - first + times);
+  const int32_t shift = -g.zero * static_cast<int32_t>(last - first);
   Wide even = shift - Wide{}, odd = shift - Wide{};
-  if (times) {
-    const Pairs raw = pairs_at(row);
-    even += __builtin_convertvector(raw & 255, Wide) * times;
-    odd += __builtin_convertvector(raw >> 8, Wide) * times;
-  }
   for (int64_t e = first; e < last;) {
     Pairs few_even = {}, few_odd = {};
     for (const int64_t stop = std::min(last, e + 256); e < stop; ++e) {
@@ -153,11 +165,18 @@ JGC_INLINE void byte_sums(const ByteSums<Out>& g, int64_t row, int64_t at, int n
     even += __builtin_convertvector(few_even, Wide);
     odd += __builtin_convertvector(few_odd, Wide);
   }
-  int32_t both[N];
-  for (int i = 0; i < N / 2; ++i) both[2 * i] = even[i], both[2 * i + 1] = odd[i];
-  Lanes<int32_t, 16> sums[N / 16];
-  std::memcpy(&sums, both, sizeof(sums));
-  finish<N / 16>(g.steps, sums, row, at, n_last, g.y + row * g.width + at);
+  Lanes<float, 16> t[N / 16];
+  to_floats<N / 16>(in_order<N>(even, odd).parts, t);
+  if (g.own) {
+    const Pairs raw = pairs_at(row);
+    Lanes<float, 16> own[N / 16];
+    to_floats<N / 16>(in_order<N>(__builtin_convertvector(raw & 255, Wide) - g.zero,
+                                  __builtin_convertvector(raw >> 8, Wide) - g.zero)
+                          .parts,
+                      own);
+    for (int k = 0; k < N / 16; ++k) t[k] += own[k] * g.own[row];
+  }
+  finish<N / 16>(g.steps, t, row, at, n_last, g.y + row * g.width + at);
 }
 
 template <typename Out>
@@ -218,7 +237,9 @@ JGC_VNNI JGC_INLINE void tile(const ByteProduct<Out>& p, int64_t row, int64_t at
   for (int r = 0; r < R; ++r) {
     Lanes<int32_t, 16> wide[T];
     std::memcpy(&wide, &sums[r], sizeof(wide));
-    finish<T>(p.steps, wide, row + r, at, n, p.y + (row + r) * p.width + at);
+    Lanes<float, 16> t[T];
+    to_floats<T>(wide, t);
+    finish<T>(p.steps, t, row + r, at, n, p.y + (row + r) * p.width + at);
   }
 }
 
@@ -258,7 +279,9 @@ void byte_product_plain(const ByteProduct<Out>& p, int64_t first_row, int64_t la
         for (int i = 0; i < 16; ++i) sums[0][i] += x * w[4 * i];
       }
       const int n = static_cast<int>(std::min<int64_t>(16, p.width - at));
-      finish<1>(p.steps, sums, row, at, n, p.y + row * p.width + at);
+      Lanes<float, 16> t[1];
+      to_floats<1>(sums, t);
+      finish<1>(p.steps, t, row, at, n, p.y + row * p.width + at);
     }
   }
 }

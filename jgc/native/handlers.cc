@@ -174,8 +174,8 @@ Steps steps_of(const Ints& steps, const Floats& tables) {
 }
 
 // x: [n_col, width], own: [n_row or 0], zero: [1], steps: [n, 2], tables: [any], y: [n_row, width].
-ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints own, Ints zero, Ints steps,
-                    Bytes x, Floats tables, ffi::Result<ffi::AnyBuffer> y) {
+ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints zero, Ints steps, Bytes x,
+                    Floats own, Floats tables, ffi::Result<ffi::AnyBuffer> y) {
   const Rows rows = rows_of(indptr);
   const int64_t width = x.dimensions()[1];
   auto run = [&]<typename Out>(Out, auto kernel) {
@@ -247,7 +247,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_byte_sum, jgc::byte_sum,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>().Arg<Ints>()
-        .Arg<Ints>().Arg<ffi::Buffer<ffi::U8>>().Arg<Floats>().Ret<ffi::AnyBuffer>());
+        .Arg<ffi::Buffer<ffi::U8>>().Arg<Floats>().Arg<Floats>().Ret<ffi::AnyBuffer>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_byte_matmul, jgc::byte_matmul,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<ffi::Buffer<ffi::U8>>()

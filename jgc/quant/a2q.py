@@ -149,7 +149,9 @@ def a2q(
         narrowed = {site: narrow(state) for site, state in learned_sites(quant).items()}
         return {**quant.sites, **narrowed}
 
-    return plain._replace(init=init, value=value, cost=cost, rates=rates, stored=stored)
+    return plain._replace(
+        init=init, value=value, cost=cost, rates=rates, stored=stored, byte_grid=None
+    )
 
 
 def average_bits(quant: Quant) -> Array:

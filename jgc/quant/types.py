@@ -129,6 +129,28 @@ class GridsFn(Protocol):
         ...
 
 
+class ByteGrid(NamedTuple):
+    """The grid of a site's values as unsigned codes, `(code - zero) * step`.
+
+    Attributes:
+        step: Float32 `[]` > 0.
+        zero: Code of 0, int32 `[]` in 0..`top`.
+        top: Largest code, int32 `[]`; the smallest is 0.
+    """
+
+    step: Array
+    zero: Array
+    top: Array
+
+
+class ByteGridFn(Protocol):
+    """Which grid a site's values lie on once training is over."""
+
+    def __call__(self, quant: Quant, site: str) -> ByteGrid | None:
+        """`None` where values stay float, or have no single grid that is known beforehand."""
+        ...
+
+
 class OnFn(Protocol):
     """Tells a quantiser of the nodes of one training pass."""
 
@@ -167,6 +189,7 @@ class Quantizer(NamedTuple):
         rates: `(quant) -> {name: rate}` of the leaves that descend on the loss; `None`: there are
             none.
         stored: `(quant) -> sites` for packing; `None`: `quant.sites` as they are.
+        byte_grid: `(quant, site) -> ByteGrid`, for running in integers; `None`: in float only.
     """
 
     init: InitFn
@@ -178,3 +201,4 @@ class Quantizer(NamedTuple):
     on: OnFn | None = None
     rates: RatesFn | None = None
     stored: StoredFn | None = None
+    byte_grid: ByteGridFn | None = None

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.quant.grid import Grid, affine_grid, fake_quant, symmetric_grid
+from jgc.quant.grid import Grid, affine_grid, fake_quant, q_bounds, symmetric_grid
 from jgc.quant.ranges import RangeState, extremes, no_range, range_rule
-from jgc.quant.types import Params, Quant, Quantizer, Site
+from jgc.quant.types import ByteGrid, Params, Quant, Quantizer, Site
 from jgc.tree import PathPredicate, chosen, is_kernel, map_named, named_leaves, output_axis
 
 
@@ -135,6 +135,14 @@ def qat(
         y = fake_quant(x, grid, symmetric=symmetric_values, clip_gradient=clip_gradient)
         return y, quant
 
+    def byte_grid(quant: Quant, site: str) -> ByteGrid | None:
+        state = quant.sites.get(site)
+        if not isinstance(state, Site):
+            return None
+        scale, zero, b = _value_grid(state.range, state.bits, symmetric_values)
+        low, high = q_bounds(b, symmetric=symmetric_values)
+        return ByteGrid(scale, zero - low, high - low)
+
     def cost(quant: Quant) -> Array:
         del quant
         return jnp.zeros(())
@@ -147,6 +155,7 @@ def qat(
         grids,
         symmetric_weights,
         stored=lambda quant: together(quant.sites),
+        byte_grid=byte_grid,
     )
 
 

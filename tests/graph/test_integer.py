@@ -54,12 +54,12 @@ def test_products_are_exact(backend, width, depth, zero):
     x = codes((9, depth))
     w = np.random.default_rng(2).integers(-127, 128, (depth, width)).astype(np.int8)
     exact = (x.astype(np.int64) - zero) @ w.astype(np.int64)
-    weights = byte_weights(w, zero)
+    weights = byte_weights(jnp.asarray(w))
     run = jax.jit(byte_matmul, static_argnames=("out", "backend"))
-    found = run(jnp.asarray(x), weights, (), out=jnp.float32, backend=backend)
+    found = run(jnp.asarray(x), zero, weights, (), out=jnp.float32, backend=backend)
     np.testing.assert_array_equal(found, exact)
     steps, expected = all_steps(9, width)
-    found = run(jnp.asarray(x), weights, steps, out=jnp.uint8, backend=backend)
+    found = run(jnp.asarray(x), zero, weights, steps, out=jnp.uint8, backend=backend)
     np.testing.assert_array_equal(found, expected(exact))
 
 
@@ -74,11 +74,11 @@ def test_sums_are_exact(backend, width, zero, with_own):
     s = structure(rows, rng.integers(0, n, 1400), n_row=n, n_col=n)
     x = codes((n, width))
     x[:4] = 255
-    own = rng.integers(0, 3, n).astype(np.int32) if with_own else None
+    own = rng.integers(0, 3, n).astype(np.float32) if with_own else None
     exact = np.zeros((n, width), np.int64)
     np.add.at(exact, np.asarray(s.rows), x.astype(np.int64)[np.asarray(s.cols)] - zero)
     if own is not None:
-        exact += own[:, None] * (x.astype(np.int64) - zero)
+        exact += own.astype(np.int64)[:, None] * (x.astype(np.int64) - zero)
     run = jax.jit(byte_sum, static_argnames=("out", "backend"))
     found = run(s, jnp.asarray(x), zero, (), own=own, out=jnp.float32, backend=backend)
     np.testing.assert_array_equal(found, exact)
@@ -90,12 +90,12 @@ def test_sums_are_exact(backend, width, zero, with_own):
 @backends
 def test_halves_go_to_even_and_what_is_far_beyond_a_grid_to_its_end(backend):
     x = np.array([[1], [3], [5], [255]], np.uint8)
-    weights = byte_weights(np.array([[1]], np.int8), 0)
+    weights = byte_weights(jnp.array([[1]], jnp.int8))
     half = Step("codes", jnp.array([0.5, -3.0, 4.0, 10.0]))
-    found = byte_matmul(jnp.asarray(x), weights, (half,), backend=backend)
+    found = byte_matmul(jnp.asarray(x), 0, weights, (half,), backend=backend)
     assert found[:, 0].tolist() == [10, 12, 12, 14]
     far = (Step("times", jnp.array([-1e30])), half)
-    assert byte_matmul(jnp.asarray(x), weights, far, backend=backend)[:, 0].tolist() == [7] * 4
+    assert byte_matmul(jnp.asarray(x), 0, weights, far, backend=backend)[:, 0].tolist() == [7] * 4
 
 
 def test_many_rows_are_shared_among_threads():
@@ -103,13 +103,13 @@ def test_many_rows_are_shared_among_threads():
     rng = np.random.default_rng(4)
     s = structure(rng.integers(0, n, 40_000), rng.integers(0, n, 40_000), n_row=n, n_col=n)
     x = jnp.asarray(codes((n, width)))
-    w = byte_weights(rng.integers(-127, 128, (width, width)).astype(np.int8), 9)
+    w = byte_weights(jnp.asarray(rng.integers(-127, 128, (width, width)), jnp.int8))
     steps, _ = all_steps(n, width)
     np.testing.assert_array_equal(
         byte_sum(s, x, 9, steps), byte_sum(s, x, 9, steps, backend="segment")
     )
     np.testing.assert_array_equal(
-        byte_matmul(x, w, steps), byte_matmul(x, w, steps, backend="segment")
+        byte_matmul(x, 9, w, steps), byte_matmul(x, 9, w, steps, backend="segment")
     )
 
 

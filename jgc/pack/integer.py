@@ -1,0 +1,191 @@
+"""`integer_apply`: a quantised model run on integers, by the same code that trained it."""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jgc.graph import (
+    ByteWeights,
+    Codes,
+    GraphsTuple,
+    Layout,
+    Pending,
+    as_codes,
+    byte_weights,
+)
+from jgc.graph import layout as layout_of
+from jgc.models.layers import BatchNorm, Linear, Site
+from jgc.prune import apply_masks
+from jgc.quant import Quant, Quantizer
+from jgc.quant.grid import quantize
+from jgc.tree import named_leaves
+
+
+class IntegerModel(NamedTuple):
+    """What a model needs to run on integers; arrays only, made once.
+
+    Attributes:
+        variables: Of the model; its weights are rounded to their grids, as floats.
+        quant: Of the quantiser.
+        weights: Codes of the matrices that are multiplied as bytes, and the step of each column,
+            by path of the layer (`"conv1/linear"`).
+    """
+
+    variables: Any
+    quant: Quant
+    weights: dict[str, tuple[ByteWeights, Array]]
+
+
+def integer_model(
+    params: Any, quant: Quant, quantizer: Quantizer, masks: Any = None
+) -> IntegerModel:
+    """Rounds a trained model's weights to bytes.
+
+    Args:
+        params: Parameters, or all variables.
+        quant: Of the quantiser, after training.
+        quantizer: From `jgc.quant`.
+        masks: Of the parameters; `None` keeps all.
+
+    Returns:
+        The `IntegerModel`.
+
+    Raises:
+        ValueError: for a quantiser that knows no grids of values beforehand.
+
+    Example:
+        >>> from jgc import quant
+        >>> quantizer = quant.qat(8)
+        >>> params = {"linear": {"kernel": jnp.ones((4, 2))}}
+        >>> model = integer_model(params, quantizer.init(params, {}), quantizer)
+        >>> sorted(model.weights)
+        ['linear']
+    """
+    if quantizer.byte_grid is None:
+        raise ValueError("`quantizer` knows no grids of values beforehand; run the model in float.")
+    variables = dict(params) if "params" in params else {"params": params}
+    weights = variables["params"]
+    if masks is not None:
+        weights = apply_masks(weights, masks["params"] if "params" in masks else masks)
+    found = {}
+    leaves = named_leaves(weights)
+    for name, grid in quantizer.grids(quant, weights).items():
+        path, _, last = name.rpartition("/")
+        leaf = leaves[name]
+        if last == "kernel" and leaf.ndim == 2 and quantizer.symmetric_weights:
+            codes = quantize(leaf, grid, symmetric=True)
+            step = jnp.broadcast_to(grid.scale.reshape(-1), (leaf.shape[1],))
+            found[path] = byte_weights(codes), step
+    rounded = variables | {"params": quantizer.weight(quant, weights)}
+    return IntegerModel(rounded, quant, found)
+
+
+def integer_apply(
+    model: nn.Module,
+    state: IntegerModel,
+    graph: GraphsTuple,
+    *,
+    quantizer: Quantizer,
+    layout: Layout | None = None,
+) -> Array:
+    """Runs a model on integers where its values are on grids, and in float32 where they are not.
+
+    The model's own code runs. Sites hand on codes instead of rounded floats; linear maps and sums
+    over edges of codes are sums of integers, exact, and what follows them up to the next site
+    (normalisation, bias, batch norm, ReLU) is done before they are written. Attention, sparse input
+    features, readouts and models that quantise nothing decode to float32.
+
+    Pure and jittable. The results are those of `jgc.apply` but for the rounding of float32 sums,
+    which the integers do not have.
+
+    Args:
+        model: The module.
+        state: From `integer_model`.
+        graph: What it runs on.
+        quantizer: The one that `state` was made with.
+        layout: Of the graph, whose back end also sums the integers: `"native"` or XLA's.
+
+    Returns:
+        The model's result, float32.
+
+    Example:
+        >>> from jgc import quant
+        >>> from jgc.graph import from_edges
+        >>> from jgc.models import GCN
+        >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3), undirected=True)
+        >>> model, quantizer = GCN(hidden=4, out=2), quant.qat(8)
+        >>> params = model.init(jax.random.key(0), graph)["params"]
+        >>> places = {site: None for site in ("conv1/message", "update1")}
+        >>> state = integer_model(params, quantizer.init(params, places), quantizer)
+        >>> integer_apply(model, state, graph, quantizer=quantizer).shape
+        (3, 2)
+    """
+    layout = layout_of(graph) if layout is None else layout
+    with nn.intercept_methods(_Visitor(state, quantizer, layout)):
+        out: Any = model.apply(state.variables, graph, layout)
+    return out
+
+
+class _Visitor:
+    """Gives codes to sites and integers to linear maps, for one forward pass.
+
+    Only modules that say `integer = True` see codes and pending sums: their own code holds no more
+    than what these can do. All others get, and return, plain arrays.
+    """
+
+    def __init__(self, state: IntegerModel, quantizer: Quantizer, layout: Layout):
+        self._state, self._quantizer, self._node_mask = state, quantizer, layout.node_mask
+        self._backend = "native" if layout.backend == "native" else "segment"
+        self._ready = False
+
+    def __call__(self, call, args, kwargs, context):
+        module = context.module
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        path = "/".join(module.path)
+        if isinstance(module, Site):
+            return self._site(path, *args)
+        if isinstance(module, Linear):
+            return self._linear(call, module, path, args[0])
+        if isinstance(module, BatchNorm) and isinstance(args[0], Pending):
+            return _normalised(module, args[0])
+        outside, self._ready = self._ready, getattr(module, "integer", False)
+        out = call(*(args if self._ready else map(_plain, args)), **kwargs)
+        self._ready = outside
+        return out if outside else _plain(out)
+
+    def _site(self, path: str, x, mask):
+        grid = None
+        if self._ready and mask is self._node_mask and len(x.shape) == 2:
+            assert self._quantizer.byte_grid is not None
+            grid = self._quantizer.byte_grid(self._state.quant, path)
+        if grid is None:
+            x = _plain(x)
+            return self._quantizer.value(self._state.quant, path, x, mask, None, False)[0]
+        if isinstance(x, Pending):
+            return x.on_grid(*grid)
+        steps = jnp.round(_plain(x) * (1.0 / grid.step))
+        low, high = (bound.astype(jnp.float32) for bound in (-grid.zero, grid.top - grid.zero))
+        codes = jnp.clip(steps, low, high).astype(jnp.int32) + grid.zero
+        return Codes(codes.astype(jnp.uint8), grid.step, grid.zero, self._backend)
+
+    def _linear(self, call, module: Linear, path: str, x):
+        codes = as_codes(x)
+        if codes is None or path not in self._state.weights:
+            return call(_plain(x))
+        y = codes.matmul(*self._state.weights[path])
+        return y + module.get_variable("params", "bias") if module.use_bias else y
+
+
+def _plain(x: Any) -> Any:
+    return x.__jax_array__() if isinstance(x, Codes | Pending) else x
+
+
+def _normalised(module: BatchNorm, x: Pending) -> Pending:
+    """Batch norm with running statistics: a factor and a shift a column."""
+    mean, var = (module.get_variable("batch_stats", name) for name in ("mean", "var"))
+    scale, bias = (module.get_variable("params", name) for name in ("scale", "bias"))
+    return (x - mean) * (jax.lax.rsqrt(var + 1e-5) * scale) + bias
