@@ -1,8 +1,15 @@
 """Graphs, the dense formula and the invariants that the duties of the room are run over."""
 
 import numpy as np
+import pytest
 
-from jgc.graph import from_edges
+from jgc.graph import from_edges, native
+
+NEEDS_KERNELS = pytest.mark.skipif(
+    not native.ready(), reason=f"the C++ kernels do not run here: {native.why_not()}"
+)
+# What can sum bytes.
+BYTE_BACKENDS = [pytest.param("native", marks=NEEDS_KERNELS), "segment"]
 
 # A loop at 3, the edge 0 -> 4 twice, node 5 without edges, node 0 with one way in.
 SENDERS = [0, 1, 1, 2, 3, 3, 4, 4, 0, 0]

@@ -5,21 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jgc import native as library
-from jgc.graph import native, structure
+from jgc.graph import structure
 from jgc.graph.integer import Step, byte_matmul, byte_sum, byte_weights
+from tests.graph.cases import BYTE_BACKENDS
 
-BACKENDS = [
-    pytest.param(
-        "native",
-        marks=pytest.mark.skipif(
-            not native.ready(), reason=f"the C++ kernels: {library.status().reason}"
-        ),
-    ),
-    "segment",
-]
 WIDTHS = [1, 7, 16, 23, 64, 71, 130]
-backends = pytest.mark.parametrize("backend", BACKENDS)
+backends = pytest.mark.parametrize("backend", BYTE_BACKENDS)
 widths = pytest.mark.parametrize("width", WIDTHS)
 
 

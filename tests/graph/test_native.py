@@ -10,11 +10,9 @@ from jgc import native as library
 from jgc.graph import explain_backend, layout, native, structure
 from jgc.graph.product import product, resolve
 from jgc.graph.softmax import row_softmax
-from tests.graph.cases import mixed
+from tests.graph.cases import NEEDS_KERNELS, mixed
 
-pytestmark = pytest.mark.skipif(
-    not native.ready(), reason=f"the C++ kernels do not run here: {library.status().reason}"
-)
+pytestmark = NEEDS_KERNELS
 # Every path through the kernels: blocks of 64, 32 and 16 columns, and ends of 16 and of 8.
 WIDTHS = [1, 7, 8, 9, 16, 23, 48, 64, 71, 130]
 

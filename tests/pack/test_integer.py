@@ -6,23 +6,14 @@ import numpy as np
 import pytest
 
 import jgc
-from jgc import native as library
-from jgc.graph import from_edges, layout, native
+from jgc.graph import from_edges, layout
 from jgc.models import GAT, GCN, GIN, GNAE, MLP, GraphModel, GraphSAGE
 from jgc.pack.integer import integer_apply, integer_model
 from jgc.quant import Quant, Site, a2q, degree, qat
 from jgc.quant.ranges import RangeState
+from tests.graph.cases import BYTE_BACKENDS
 
-BACKENDS = [
-    pytest.param(
-        "native",
-        marks=pytest.mark.skipif(
-            not native.ready(), reason=f"the C++ kernels: {library.status().reason}"
-        ),
-    ),
-    "segment",
-]
-backends = pytest.mark.parametrize("backend", BACKENDS)
+backends = pytest.mark.parametrize("backend", BYTE_BACKENDS)
 
 
 def regular(n=40, degree=3, width=6, seed=0):
