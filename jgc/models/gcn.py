@@ -85,8 +85,8 @@ def normalisation(layout: Layout) -> tuple[Array, Array]:
     Example:
         >>> from jgc.graph import from_edges, layout
         >>> scale, own = normalisation(layout(from_edges([0, 1, 1], [1, 0, 1])))
-        >>> scale[:, 0].round(3).tolist(), own.tolist()
-        ([0.707, 0.707], [1.0, 0.0])
+        >>> (scale[:, 0] ** -2).round().tolist(), own.tolist()
+        ([2.0, 2.0], [1.0, 0.0])
     """
     own = (layout.loops == 0).astype(jnp.float32)
     return jax.lax.rsqrt(jnp.maximum(layout.in_degree + own, 1))[:, None], own

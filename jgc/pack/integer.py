@@ -112,14 +112,14 @@ def integer_apply(
         The model's result, float32.
 
     Example:
-        >>> from jgc import quant
+        >>> from jgc import quant, sites
         >>> from jgc.graph import from_edges
         >>> from jgc.models import GCN
         >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3), undirected=True)
         >>> model, quantizer = GCN(hidden=4, out=2), quant.qat(8)
         >>> params = model.init(jax.random.key(0), graph)["params"]
-        >>> places = {site: None for site in ("conv1/message", "update1")}
-        >>> state = integer_model(params, quantizer.init(params, places), quantizer)
+        >>> start = quantizer.init(params, sites(model, params, graph))
+        >>> state = integer_model(params, start, quantizer)
         >>> integer_apply(model, state, graph, quantizer=quantizer).shape
         (3, 2)
     """
