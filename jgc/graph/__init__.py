@@ -19,6 +19,7 @@ from jgc.graph.build import from_scipy as from_scipy
 from jgc.graph.codes import Codes as Codes
 from jgc.graph.codes import Pending as Pending
 from jgc.graph.codes import as_codes as as_codes
+from jgc.graph.codes import on_grid as on_grid
 from jgc.graph.codes import relu as relu
 from jgc.graph.collection import Budget as Budget
 from jgc.graph.collection import Collection as Collection

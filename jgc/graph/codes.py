@@ -2,25 +2,27 @@
 
 `Codes` are bytes on a grid; `Pending` is an integer sum whose steps are not done yet. Both act as
 arrays. What fits the kernels (a row or column of factors, a bias, ReLU, another grid) is added to
-the steps that wait; whatever else a model does with them decodes them to float32 first, so that
-every model runs, in integers where it can.
+the steps that wait; other operators and methods decode to float32 first. Functions of `jax.numpy`
+may refuse them, so only modules that say `integer = True` are handed any.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph.integer import ByteWeights, Step, Steps, byte_matmul, byte_sum
+from jgc.graph.integer import ByteWeights, Step, Steps, byte_matmul, byte_sum, through
 from jgc.graph.structure import Structure
 
 
-class _Decodes:
+class _Decodes(ABC):
     """Whatever an array can do and its own class does not, the decoded values do."""
 
+    @abstractmethod
     def __jax_array__(self) -> Array:
-        raise NotImplementedError
+        """The values, float32."""
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
@@ -101,16 +103,14 @@ class Pending(_Decodes):
         backend: str,
     ):
         self._run, self.shape, self.steps, self._backend = run, shape, steps, backend
-        self._grid: tuple[Array, Array, Array] | None = None
+        self._grid: tuple[Array, Array, Array] | None = None  # step, zero, top
         self._values: Array | None = None
         self._codes: Codes | None = None
 
     def on_grid(self, step: Array, zero: Array, top: Array) -> "Pending":
         """Rounded to codes 0..`top` of a grid, whose code of 0 is `zero`."""
-        low, high = (-zero).astype(jnp.float32), (top - zero).astype(jnp.float32)
-        table = jnp.stack([1.0 / step, low, high, step])
-        rounded = self._then("grid", table)
-        rounded._grid = step, zero, table
+        rounded = self._then("grid", _bounds(step, zero, top, step))
+        rounded._grid = step, zero, top
         return rounded
 
     def codes(self) -> Codes | None:
@@ -118,8 +118,8 @@ class Pending(_Decodes):
         if self._grid is None:
             return None
         if self._codes is None:
-            step, zero, table = self._grid
-            last = Step("codes", table.at[3].set(zero.astype(jnp.float32)))
+            step, zero, top = self._grid
+            last = Step("codes", _bounds(step, zero, top, zero))
             codes = self._run((*self.steps[:-1], last), jnp.uint8)
             self._codes = Codes(codes, step, zero, self._backend)
         return self._codes
@@ -166,6 +166,31 @@ class Pending(_Decodes):
         return Pending(self._run, self.shape, (*self.steps, step), self._backend)
 
 
+def on_grid(x: Any, step: Array, zero: Array, top: Array, backend: str) -> Codes | Pending:
+    """Values on a grid: codes of an array, one more step of what is pending.
+
+    Args:
+        x: `[n, width]`.
+        step: Of the grid, float32 `[]`.
+        zero: Code of 0, int32 `[]`.
+        top: Largest code, int32 `[]`.
+        backend: That will sum codes, `"native"` or `"segment"`.
+
+    Returns:
+        What stands for `(clip(round(x / step), -zero, top - zero)) * step`.
+
+    Example:
+        >>> grid = jnp.float32(0.5), jnp.int32(4), jnp.int32(15)
+        >>> x = on_grid(jnp.array([[0.6, 9.0]]), *grid, "segment")
+        >>> x.codes.tolist(), jnp.asarray(x).tolist()
+        ([[5, 15]], [[0.5, 5.5]])
+    """
+    if isinstance(x, Pending):
+        return x.on_grid(step, zero, top)
+    last = Step("codes", _bounds(step, zero, top, zero))
+    return Codes(through((last,), jnp.asarray(x), jnp.uint8), step, zero, backend)
+
+
 def relu(x: Any) -> Any:
     """`max(x, 0)`, also of what is still pending."""
     return x.relu() if isinstance(x, Pending) else jnp.maximum(x, 0)
@@ -174,6 +199,11 @@ def relu(x: Any) -> Any:
 def as_codes(x: Any) -> Codes | None:
     """The codes of a value that has some; `None` for plain arrays and what is on no grid."""
     return x if isinstance(x, Codes) else x.codes() if isinstance(x, Pending) else None
+
+
+def _bounds(step: Array, zero: Array, top: Array, last: Array) -> Array:
+    """The table of the steps `grid` and `codes`, which differ in their last number."""
+    return jnp.stack([1.0 / step, *(n.astype(jnp.float32) for n in (-zero, top - zero, last))])
 
 
 def _is_column(other: Array, shape: tuple[int, int]) -> bool:

@@ -112,7 +112,7 @@ def byte_matmul(
     signed = (x ^ 128).astype(jnp.int8)
     total = jnp.matmul(signed, codes, preferred_element_type=jnp.int32)
     total = total + (128 * weights.column_sums + shift)[None, :width]
-    return _through(steps, total, out)
+    return through(steps, total, out)
 
 
 def byte_sum(
@@ -159,7 +159,7 @@ def byte_sum(
         steps_from[pattern.cols], pattern.rows, pattern.n_row, indices_are_sorted=True
     )
     total = total.astype(jnp.float32)
-    return _through(steps, total if own is None else total + own[:, None] * steps_from, out)
+    return through(steps, total if own is None else total + own[:, None] * steps_from, out)
 
 
 def _is_native(backend: str) -> bool:
@@ -182,7 +182,8 @@ def _flat(steps: Steps) -> tuple[Array, Array]:
     return jnp.asarray(np.array(listed, np.int32).reshape(-1, 2)), joined
 
 
-def _through(steps: Steps, total: Array, out) -> Array:
+def through(steps: Steps, total: Array, out) -> Array:
+    """All steps done to `[n, width]` by XLA, as the kernels do them; `out` is the result's type."""
     t = total.astype(jnp.float32)
     for step in steps:
         table = step.table

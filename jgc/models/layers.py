@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph import SparseRows, dropout, relu
+from jgc.graph import Pending, SparseRows, dropout, relu
 
 Values = TypeVar("Values", Array, SparseRows)
 
@@ -99,6 +99,8 @@ class BatchNorm(nn.Module):
         Ioffe and Szegedy, arXiv 1502.03167, algorithm 1.
     """
 
+    integer: ClassVar[bool] = True
+
     @nn.compact
     def __call__(self, x: Array, mask: Array, train: bool) -> Array:
         """Normalises `[n, d]` over the rows where `mask`, bool `[n]`, is True."""
@@ -109,7 +111,8 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, d)
         mean, var = running_mean.value[None], running_var.value[None]
         # The loops that pad a batch multiply a value from layer to layer; inf * 0 would be no 0.
-        x = jnp.where(mask[:, None], x, 0)
+        if not isinstance(x, Pending):  # Integers are finite.
+            x = jnp.where(mask[:, None], x, 0)
         if train:
             n = jnp.maximum(mask.sum(), 1)
             share = (mask / n)[None].astype(x.dtype)

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -15,9 +14,10 @@ from jgc.graph import (
     Pending,
     as_codes,
     byte_weights,
+    on_grid,
 )
 from jgc.graph import layout as layout_of
-from jgc.models.layers import BatchNorm, Linear, Site
+from jgc.models.layers import Linear, Site
 from jgc.prune import apply_masks
 from jgc.quant import Quant, Quantizer
 from jgc.quant.grid import quantize
@@ -116,6 +116,7 @@ def integer_apply(
         >>> from jgc.graph import from_edges
         >>> from jgc.models import GCN
         >>> graph = from_edges([0, 1], [1, 2], nodes=jnp.eye(3), undirected=True)
+        >>> import jax
         >>> model, quantizer = GCN(hidden=4, out=2), quant.qat(8)
         >>> params = model.init(jax.random.key(0), graph)["params"]
         >>> start = quantizer.init(params, sites(model, params, graph))
@@ -150,8 +151,6 @@ class _Visitor:
             return self._site(path, *args)
         if isinstance(module, Linear):
             return self._linear(call, module, path, args[0])
-        if isinstance(module, BatchNorm) and isinstance(args[0], Pending):
-            return _normalised(module, args[0])
         outside, self._ready = self._ready, getattr(module, "integer", False)
         out = call(*(args if self._ready else map(_plain, args)), **kwargs)
         self._ready = outside
@@ -165,12 +164,7 @@ class _Visitor:
         if grid is None:
             x = _plain(x)
             return self._quantizer.value(self._state.quant, path, x, mask, None, False)[0]
-        if isinstance(x, Pending):
-            return x.on_grid(*grid)
-        steps = jnp.round(_plain(x) * (1.0 / grid.step))
-        low, high = (bound.astype(jnp.float32) for bound in (-grid.zero, grid.top - grid.zero))
-        codes = jnp.clip(steps, low, high).astype(jnp.int32) + grid.zero
-        return Codes(codes.astype(jnp.uint8), grid.step, grid.zero, self._backend)
+        return on_grid(x, *grid, self._backend)
 
     def _linear(self, call, module: Linear, path: str, x):
         codes = as_codes(x)
@@ -182,10 +176,3 @@ class _Visitor:
 
 def _plain(x: Any) -> Any:
     return x.__jax_array__() if isinstance(x, Codes | Pending) else x
-
-
-def _normalised(module: BatchNorm, x: Pending) -> Pending:
-    """Batch norm with running statistics: a factor and a shift a column."""
-    mean, var = (module.get_variable("batch_stats", name) for name in ("mean", "var"))
-    scale, bias = (module.get_variable("params", name) for name in ("scale", "bias"))
-    return (x - mean) * (jax.lax.rsqrt(var + 1e-5) * scale) + bias

@@ -9,10 +9,6 @@ import pytest
 from jgc import native
 from jgc.native import compiler as building
 
-needs_compiler = pytest.mark.skipif(
-    not native.status().ready, reason=f"the C++ kernels: {native.status().reason}"
-)
-
 
 def test_the_name_tells_sources_and_interface(tmp_path, monkeypatch):
     name = building.file_name()
@@ -26,7 +22,6 @@ def test_the_name_tells_sources_and_interface(tmp_path, monkeypatch):
     assert building.file_name() != name
 
 
-@needs_compiler
 def test_what_is_there_is_not_compiled_again(tmp_path, monkeypatch):
     (tmp_path / building.file_name()).write_bytes(b"there")
     monkeypatch.setenv("CXX", "false")
