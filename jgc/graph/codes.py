@@ -50,7 +50,7 @@ class Codes(_Decodes):
         codes: uint8 `[n, width]`.
         step: Of the grid, float32 `[]`.
         zero: Code of 0, int32 `[]`.
-        backend: That sums them, `"native"` or `"segment"` (XLA).
+        backend: That sums them, `"native"`, or `"segment"` or `"scatter"` (XLA).
     """
 
     def __init__(self, codes: Array, step: Array, zero: Array, backend: str):
@@ -174,7 +174,7 @@ def on_grid(x: Any, step: Array, zero: Array, top: Array, backend: str) -> Codes
         step: Of the grid, float32 `[]`.
         zero: Code of 0, int32 `[]`.
         top: Largest code, int32 `[]`.
-        backend: That will sum codes, `"native"` or `"segment"`.
+        backend: That will sum codes, `"native"`, `"segment"` or `"scatter"`.
 
     Returns:
         What stands for `(clip(round(x / step), -zero, top - zero)) * step`.

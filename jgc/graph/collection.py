@@ -16,7 +16,7 @@ from jgc.graph.batch import check_alike
 from jgc.graph.features import SparseRows
 from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.layout import Layout
-from jgc.graph.structure import Structure, structure
+from jgc.graph.structure import Structure, members, structure
 
 
 class Budget(NamedTuple):
@@ -151,7 +151,7 @@ def draw(graphs: Collection, ids: Array, budget: Budget, backend: str = "segment
     real = jnp.append(ids < graphs.n_graph, False)
     layout = Layout(
         edges=edges,
-        members=members_of(node_graph, n_node),
+        members=members(node_graph, n_node),
         node_graph=node_graph,
         node_mask=node_mask,
         edge_mask=edge_mask,
@@ -259,13 +259,3 @@ def _edges(graphs: Collection, ids, budget: Budget, node_of, node_slot, node_mas
         t_order=jnp.where(mask, p.t_order[slot] + first_edge[edge_of], position), order=position,
     )  # fmt: skip
     return edges, slot, mask
-
-
-def members_of(node_graph: Array, n_node: Array) -> Structure:
-    """Graphs x nodes: nodes lie in the order of their graphs, so both sorted orders are known."""
-    slot = jnp.arange(node_graph.shape[0], dtype=jnp.int32)
-    return Structure(
-        indptr=jnp.append(0, jnp.cumsum(n_node)).astype(jnp.int32), rows=node_graph, cols=slot,
-        t_indptr=jnp.arange(slot.size + 1, dtype=jnp.int32), t_rows=node_graph, t_cols=slot,
-        t_order=slot, order=slot,
-    )  # fmt: skip

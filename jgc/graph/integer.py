@@ -90,7 +90,7 @@ def byte_matmul(
         weights: From `byte_weights`.
         steps: From the integer sums, as float32, to the result.
         out: uint8 (the last step is `codes`) or float32. Static.
-        backend: `"native"`, `"segment"` (plain XLA) or `"auto"`. Static.
+        backend: `"native"`, plain XLA's `"segment"` and `"scatter"`, or `"auto"`. Static.
 
     Returns:
         `[n_row, width]`.
@@ -135,7 +135,7 @@ def byte_sum(
         own: Weight of each row's own value, which is added to the sum as float32, `[n_row]`, for
             square patterns; `None` adds nothing.
         out: uint8 (the last step is `codes`) or float32. Static.
-        backend: `"native"`, `"segment"` (plain XLA) or `"auto"`. Static.
+        backend: `"native"`, plain XLA's `"segment"` and `"scatter"`, or `"auto"`. Static.
 
     Returns:
         `[n_row, width]`.
@@ -156,20 +156,20 @@ def byte_sum(
         )  # fmt: skip
     steps_from = x.astype(jnp.int32) - zero
     total = jax.ops.segment_sum(
-        steps_from[pattern.cols], pattern.rows, pattern.n_row, indices_are_sorted=True
-    )
+        steps_from[pattern.cols], pattern.rows, pattern.n_row,
+        indices_are_sorted=backend != "scatter",
+    )  # fmt: skip
     total = total.astype(jnp.float32)
     return through(steps, total if own is None else total + own[:, None] * steps_from, out)
 
 
 def _is_native(backend: str) -> bool:
-    if backend not in ("auto", "native", "segment"):
-        raise ValueError(
-            f"`backend` must be 'auto', 'native' or 'segment' for bytes, got {backend!r}."
-        )
+    known = ("auto", "native", "segment", "scatter")
+    if backend not in known:
+        raise ValueError(f"`backend` must be one of {list(known)} for bytes, got {backend!r}.")
     if backend == "native" and not native.ready():
         raise ValueError(f"`backend` is 'native', which does not run here: {native.why_not()}.")
-    return backend != "segment" and native.ready()
+    return backend in ("auto", "native") and native.ready()
 
 
 def _flat(steps: Steps) -> tuple[Array, Array]:

@@ -18,12 +18,15 @@ from jax.custom_batching import custom_vmap
 from jgc.graph import bcsr, native, segment
 from jgc.graph.structure import Structure
 
-Backend = Literal["segment", "bcsr", "native"]
+Backend = Literal["segment", "bcsr", "native", "scatter"]
 BACKENDS = {
     "segment": segment.gather_sum,
+    "scatter": functools.partial(segment.gather_sum, in_order=False),
     "bcsr": bcsr.gather_sum,
     "native": native.gather_sum,
 }
+# Other types run as `segment`; where none are named, all run.
+_TYPES = {"native": ("float32", "bfloat16"), "bcsr": ("float32",)}
 
 
 def product(pattern: Structure, weights: Array | None, x: Array, backend: str = "auto") -> Array:
@@ -33,7 +36,7 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
         pattern: `[n_row, n_col]` with `n_entry` entries.
         weights: `None` (all 1), `[n_entry]`, or `[n_entry, heads]`, in row order.
         x: `[n_col, d]`, or `[n_col, heads, d]` with a weight a head.
-        backend: `"segment"`, `"bcsr"`, `"native"` or `"auto"`. Static.
+        backend: `"segment"`, `"bcsr"`, `"native"`, `"scatter"` or `"auto"`. Static.
 
     Returns:
         `[n_row, ...]` of the shape of `x` behind its first axis, in the wider of the two types; 0
@@ -90,10 +93,10 @@ def edge_max(pattern: Structure, values: Array, backend: str = "auto") -> Array:
         >>> edge_max(s, jnp.array([-1.0, -2.0, -4.0])).tolist()
         [-1.0, -4.0]
     """
-    flat = _flat(values)
-    if resolve(backend, values.dtype) == "native":
+    flat, backend = _flat(values), resolve(backend, values.dtype)
+    if backend == "native":
         return native.entry_max(pattern, flat).reshape(pattern.n_row, *values.shape[1:])
-    flat = _segment("max", pattern.n_row)(pattern.rows, flat)
+    flat = _segment("max", backend != "scatter")(pattern, flat)
     top = flat.reshape(pattern.n_row, *values.shape[1:])
     empty = (jnp.diff(pattern.indptr) == 0).reshape(-1, *[1] * (values.ndim - 1))
     return jnp.where(empty, 0, top)
@@ -136,8 +139,8 @@ def resolve(backend: str, dtype) -> str:
         raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
     if backend == "native" and not native.ready():
         raise ValueError(f"`backend` is 'native', which does not run here: {native.why_not()}.")
-    types = ("float32", "bfloat16") if backend == "native" else ("float32",)
-    return backend if jnp.dtype(dtype).name in types else "segment"
+    types = _TYPES.get(backend)
+    return backend if types is None or jnp.dtype(dtype).name in types else "segment"
 
 
 # --- one custom gradient each: the transposed pattern ------------------------------------------
@@ -191,7 +194,7 @@ _native_dots.defvjp(
 def _edge_sum(backend: str, pattern: Structure, values: Array) -> Array:
     if backend == "native":
         return native.entry_sum(pattern, values)
-    return _segment("sum", pattern.n_row)(pattern.rows, values)
+    return _segment("sum", backend != "scatter")(pattern, values)
 
 
 _edge_sum.defvjp(
@@ -276,19 +279,19 @@ def _weighted(backend: str):
 
 
 @functools.cache
-def _segment(reduction: str, n_row: int):
+def _segment(reduction: str, in_order: bool):
     reduce = {"sum": jax.ops.segment_sum, "max": jax.ops.segment_max}[reduction]
 
     @custom_vmap
-    def run(rows, values):
-        return reduce(values, rows, n_row, indices_are_sorted=True)
+    def run(pattern, values):
+        return reduce(values, pattern.rows, pattern.n_row, indices_are_sorted=in_order)
 
     @run.def_vmap
-    def fold(n_lane, batched, rows, values):
-        if batched[0]:
-            return _one_by_one(run, n_lane, batched, rows, values)
-        y = run(rows, _flat(jnp.moveaxis(values, 0, 1)))
-        return jnp.moveaxis(y.reshape(n_row, n_lane, -1), 1, 0), True
+    def fold(n_lane, batched, pattern, values):
+        if any(jax.tree.leaves(batched[0])):
+            return _one_by_one(run, n_lane, batched, pattern, values)
+        y = run(pattern, _flat(jnp.moveaxis(values, 0, 1)))
+        return jnp.moveaxis(y.reshape(pattern.n_row, n_lane, -1), 1, 0), True
 
     return run
 

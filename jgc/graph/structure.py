@@ -1,6 +1,6 @@
 """`Structure`: a sparse pattern sorted both ways, the argument of every sparse product."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +15,8 @@ class Structure(NamedTuple):
     values sums over incoming edges; for sparse features rows are nodes and columns are features.
     Both orders are kept because the gradient of a product is the product with the transpose:
     XLA's own gradient would scatter, several times slower on every device.
+
+    (`unsorted` makes the one kind that is not sorted, for the back end `"scatter"`.)
 
     A `Structure` holds arrays only. Pass it to compiled functions as an argument: closed over, its
     arrays become constants which XLA spends up to a minute folding.
@@ -94,15 +96,73 @@ def structure(rows, cols, *, n_row: int, n_col: int) -> Structure:
         [1, 0]
     """
     # Sorting once with numpy is far quicker than compiling a sort for every new size.
-    traced = isinstance(rows, Tracer) or isinstance(cols, Tracer)
-    np_ = jnp if traced else np
+    np_ = numpy_for(rows, cols)
     rows, cols = np_.asarray(rows, np.int32), np_.asarray(cols, np.int32)
     order = np_.argsort(rows, stable=True).astype(np.int32)
     rows, cols = rows[order], cols[order]
     t_order = np_.argsort(cols, stable=True).astype(np.int32)
-    offsets = [
-        np_.searchsorted(sorted_ids, np_.arange(n + 1, dtype=np.int32)).astype(np.int32)
-        for sorted_ids, n in ((rows, n_row), (cols[t_order], n_col))
-    ]
-    arrays = (offsets[0], rows, cols, offsets[1], rows[t_order], cols[t_order], t_order, order)
+    starts, t_starts = (_starts(ids, n) for ids, n in ((rows, n_row), (cols, n_col)))
+    arrays = (starts, rows, cols, t_starts, rows[t_order], cols[t_order], t_order, order)
     return Structure(*map(jnp.asarray, arrays))
+
+
+def unsorted(rows, cols, *, n_row: int, n_col: int) -> Structure:
+    """The pattern with its entries in the caller's order, for the back end `"scatter"` alone.
+
+    Sorting takes several times as long as one sum over the edges: a program that sees a graph once,
+    an exported one, does better without. Arguments are those of `structure`.
+
+    Example:
+        >>> s = unsorted([1, 0], [0, 1], n_row=2, n_col=2)
+        >>> s.rows.tolist(), s.indptr.tolist()
+        ([1, 0], [0, 1, 2])
+    """
+    np_ = numpy_for(rows, cols)
+    rows, cols = np_.asarray(rows, np.int32), np_.asarray(cols, np.int32)
+    as_is = np_.arange(rows.shape[0], dtype=np.int32)
+    starts, t_starts = (_starts(ids, n) for ids, n in ((rows, n_row), (cols, n_col)))
+    arrays = (starts, rows, cols, t_starts, rows, cols, as_is, as_is)
+    return Structure(*map(jnp.asarray, arrays))
+
+
+def members(group, sizes) -> Structure:
+    """The pattern of groups whose members lie one after the other, so that nothing is sorted.
+
+    Args:
+        group: Group of each member, ascending, integers `[n_member]`.
+        sizes: Members of each group, integers `[n_group]`.
+
+    Returns:
+        The `Structure`, `[n_group, n_member]`: rows are groups, columns are members.
+
+    Example:
+        >>> s = members(np.array([0, 0, 2]), np.array([2, 0, 1]))
+        >>> s.indptr.tolist(), s.cols.tolist(), s.t_rows.tolist()
+        ([0, 2, 2, 3], [0, 1, 2], [0, 0, 2])
+    """
+    np_ = numpy_for(group, sizes)
+    slot = np_.arange(group.shape[0], dtype=np.int32)
+    starts = np_.append(np.int32(0), np_.cumsum(sizes)).astype(np.int32)
+    t_starts = np_.arange(group.shape[0] + 1, dtype=np.int32)
+    arrays = (starts, group, slot, t_starts, group, slot, slot, slot)
+    return Structure(*map(jnp.asarray, arrays))
+
+
+def numpy_for(*arrays) -> Any:
+    """`jax.numpy` where an array is traced, so that work is part of the program; else `numpy`."""
+    return jnp if any(isinstance(array, Tracer) for array in arrays) else np
+
+
+def counts_of(ids, n: int, weights=None):
+    """How often each of `0..n-1` is among the ids, or the sum of its weights, `[n]`."""
+    np_ = numpy_for(ids)
+    # Only the traced count needs its length told; numpy's does not take one.
+    told = {"length": n} if np_ is jnp else {"minlength": n}
+    return np_.bincount(ids, weights, **told)
+
+
+def _starts(ids, n: int):
+    """Where each id's entries begin once they are sorted, and where the last one's end."""
+    counts = counts_of(ids, n)
+    np_ = numpy_for(ids)
+    return np_.append(np.int32(0), np_.cumsum(counts)).astype(np.int32)

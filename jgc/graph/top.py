@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph.collection import members_of
 from jgc.graph.layout import Layout
-from jgc.graph.structure import Structure
+from jgc.graph.structure import Structure, members
 
 
 class Selection(NamedTuple):
@@ -76,7 +75,7 @@ def top_nodes(scores: Array, layout: Layout, ratio: float) -> tuple[Selection, L
     kept = dataclasses.replace(
         layout,
         edges=_no_edges(n_slot),
-        members=members_of(owner, counts),
+        members=members(owner, counts),
         node_graph=owner,
         node_mask=mask,
         edge_mask=jnp.zeros(0, bool),

@@ -139,7 +139,7 @@ class _Visitor:
 
     def __init__(self, state: IntegerModel, quantizer: Quantizer, layout: Layout):
         self._state, self._quantizer, self._node_mask = state, quantizer, layout.node_mask
-        self._backend = "native" if layout.backend == "native" else "segment"
+        self._backend = "segment" if layout.backend == "bcsr" else layout.backend
         self._ready = False
 
     def __call__(self, call, args, kwargs, context):
