@@ -90,7 +90,8 @@ def degree(
         protected = nodes.mask & (drawn < protection(nodes, low, high))
         return plain._replace(value=partial(_value, plain.value, is_site, nodes, protected))
 
-    return plain._replace(on=on)
+    spec = {"name": "degree", "symmetric_values": symmetric_values}
+    return plain._replace(on=on, spec=spec)
 
 
 def protection(nodes: Nodes, low: float = 0.0, high: float = 0.1) -> Array:

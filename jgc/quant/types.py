@@ -175,6 +175,14 @@ class StoredFn(Protocol):
         ...
 
 
+class UnpackFn(Protocol):
+    """The sites again, from what a file holds of them."""
+
+    def __call__(self, stored: Mapping[str, Any], kinds: Mapping[str, type], /) -> dict[str, Any]:
+        """Undoes `stored`; `kinds` are the types of the states of the sites, by path."""
+        ...
+
+
 class Quantizer(NamedTuple):
     """A bundle of pure functions; every setting was fixed when it was built.
 
@@ -190,6 +198,9 @@ class Quantizer(NamedTuple):
             none.
         stored: `(quant) -> sites` for packing; `None`: `quant.sites` as they are.
         byte_grid: `(quant, site) -> ByteGrid`, for running in integers; `None`: in float only.
+        unpack: `(stored, kinds) -> sites`, undoes `stored`.
+        spec: Its name in `jgc.quant.METHODS` and the settings that evaluation depends on, for a
+            file; `None`: no file can say what it is.
     """
 
     init: InitFn
@@ -202,3 +213,5 @@ class Quantizer(NamedTuple):
     rates: RatesFn | None = None
     stored: StoredFn | None = None
     byte_grid: ByteGridFn | None = None
+    unpack: UnpackFn | None = None
+    spec: Mapping[str, Any] | None = None
