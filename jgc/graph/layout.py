@@ -12,7 +12,15 @@ from jax.core import Tracer
 from jgc.graph import native
 from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.product import resolve
-from jgc.graph.structure import Structure, counts_of, members, numpy_for, structure, unsorted
+from jgc.graph.structure import (
+    Structure,
+    counts_of,
+    members,
+    numpy_for,
+    owners,
+    structure,
+    unsorted,
+)
 
 
 @jax.tree_util.register_dataclass
@@ -55,6 +63,10 @@ class Layout:
         """Number of outgoing edges of each node, float32 `[n_node]`."""
         return jnp.diff(self.edges.t_indptr).astype(jnp.float32)
 
+    def ordered(self, values: Array) -> Array:
+        """Edge values in layout order, from the order of the graph's own list; `[n_edge, ...]`."""
+        return _ordered(values, self.edges, self.backend)
+
 
 class BackendChoice(NamedTuple):
     """Which back end `"auto"` means for a graph, and why."""
@@ -89,7 +101,7 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
     backend = resolve(backend, jnp.float32)
     n_node, n_graph = n_nodes(graph), graph.n_node.shape[0]
     np_ = numpy_for(graph.senders)
-    is_loop = graph.senders == graph.receivers
+    is_loop = (graph.senders == graph.receivers).astype(np.float32)
     pattern = unsorted if backend == "scatter" else structure
     edges = pattern(graph.receivers, graph.senders, n_row=n_node, n_col=n_node)
     node_graph = _repeat(np_.arange(n_graph, dtype=np.int32), graph.n_node, n_node)
@@ -98,7 +110,7 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
         members=members(node_graph, graph.n_node),
         node_graph=jnp.asarray(node_graph),
         node_mask=jnp.asarray(node_mask(graph)),
-        edge_mask=jnp.asarray(edge_mask(graph))[edges.order],
+        edge_mask=_ordered(jnp.asarray(edge_mask(graph)), edges, backend),
         graph_mask=jnp.asarray(graph_mask(graph)),
         loops=jnp.asarray(counts_of(graph.receivers, n_node, is_loop), jnp.float32),
         backend=backend,
@@ -188,6 +200,10 @@ def n_nodes(graph: GraphsTuple) -> int:
     return int(np.sum(graph.n_node))
 
 
+def _ordered(values: Array, edges: Structure, backend: str) -> Array:
+    return values if backend == "scatter" else values[edges.order]
+
+
 def _marks_padding(graph: GraphsTuple) -> bool:
     return isinstance(graph.globals, dict) and "real" in graph.globals
 
@@ -202,6 +218,4 @@ def _repeat(values, counts, total: int):
     np_ = numpy_for(values, counts)
     if np_ is np:
         return np.repeat(np.asarray(values), np.asarray(counts))
-    # As `jnp.repeat`, in fewer operations: an owner's number is that of the owners before.
-    ends = jnp.cumsum(counts)
-    return values[jnp.cumsum(jnp.zeros(total, jnp.int32).at[ends].add(1, mode="drop"))]
+    return values[owners(counts, total)]

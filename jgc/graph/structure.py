@@ -148,6 +148,18 @@ def members(group, sizes) -> Structure:
     return Structure(*map(jnp.asarray, arrays))
 
 
+def owners(counts: Array, total: int) -> Array:
+    """Who owns each of `total` things if owner `i` has `counts[i]`, one after the other; traced.
+
+    Example:
+        >>> owners(jnp.array([2, 0, 1]), 3).tolist()
+        [0, 0, 2]
+    """
+    # The number of owners that have ended, in fewer operations than `jnp.repeat`.
+    ended = jnp.zeros(total + 1, jnp.int32).at[jnp.cumsum(counts)].add(1)
+    return jnp.cumsum(ended)[:total]
+
+
 def numpy_for(*arrays) -> Any:
     """`jax.numpy` where an array is traced, so that work is part of the program; else `numpy`."""
     return jnp if any(isinstance(array, Tracer) for array in arrays) else np

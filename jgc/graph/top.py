@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jgc.graph.layout import Layout
-from jgc.graph.structure import Structure, members
+from jgc.graph.structure import Structure, members, owners
 
 
 class Selection(NamedTuple):
@@ -59,14 +59,14 @@ def top_nodes(scores: Array, layout: Layout, ratio: float) -> tuple[Selection, L
     if not 0 < ratio <= 1:
         raise ValueError(f"`ratio` is a share of the nodes in (0, 1], got {ratio}.")
     n_node, n_graph = layout.n_node, layout.graph_mask.shape[0]
-    # Rounding up adds less than one node a graph.
-    n_slot = min(n_node, int(ratio * n_node) + n_graph)
+    # Rounding up adds less than one node a graph. A symbol for a size cannot be rounded.
+    n_slot = min(n_node, int(ratio * n_node) + n_graph) if isinstance(n_node, int) else n_node
     sizes = jnp.diff(layout.members.indptr)
     counts = jnp.where(layout.graph_mask, jnp.ceil(ratio * sizes), 0).astype(jnp.int32)
     counts = jnp.append(counts, n_slot - counts.sum())
     starts = jnp.cumsum(counts) - counts
     slot = jnp.arange(n_slot, dtype=jnp.int32)
-    owner = jnp.searchsorted(starts + counts, slot, side="right").astype(jnp.int32)
+    owner = owners(counts, n_slot)
     best_first = jnp.lexsort((-jax.lax.stop_gradient(scores), layout.node_graph))
     place = layout.members.indptr[owner] + slot - starts[owner]
     mask = owner < n_graph

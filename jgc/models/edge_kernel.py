@@ -60,4 +60,4 @@ def edge_features(graph: GraphsTuple, layout: Layout, model: str) -> Array:
         )
     edges = jnp.asarray(graph.edges)
     edges = edges if edges.ndim == 2 else edges[:, None]
-    return edges[layout.edges.order]
+    return layout.ordered(edges)

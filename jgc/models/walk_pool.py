@@ -221,7 +221,7 @@ def walk_features(between: Array, share: Array) -> Array:
         [2.0, 0.0, 0.0, 0.0, 2.0]
     """
     n = between.shape[0]
-    moved = between[:-1, ..., ::-1, :] - between[1:]
+    moved = jnp.flip(between[:-1], -2) - between[1:]
     f = [jnp.zeros_like(between[0]), *(share[None, ..., None] * moved)]
     inverse = [jnp.broadcast_to(jnp.eye(2), between[0].shape)]
     for k in range(1, n):

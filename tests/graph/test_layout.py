@@ -3,9 +3,11 @@
 import jax
 import numpy as np
 import pytest
+from jax import export
 
 from jgc import native
 from jgc.graph import (
+    GraphsTuple,
     aggregate,
     batch,
     edge_mask,
@@ -13,6 +15,7 @@ from jgc.graph import (
     from_edges,
     layout,
     pad,
+    pool,
     sparse_rows,
 )
 from tests.graph.cases import GRAPHS, check_structure, mixed, random_graph
@@ -43,9 +46,11 @@ def test_structures_hold_their_invariants(name):
     check_structure(at.members, np.zeros(at.n_node, int), np.arange(at.n_node))
 
 
-@pytest.mark.parametrize("backend", ["segment", "bcsr"])
-def test_traced_layout_is_that_of_the_host(backend):
+@pytest.mark.parametrize("backend", ["segment", "bcsr", "scatter"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_traced_layout_is_that_of_the_host(backend, marked):
     graph = pad(random_graph(0, d=2), n_node=9, n_edge=14, n_graph=3)
+    graph = graph if marked else graph._replace(globals=None)
     traced = jax.jit(lambda graph: layout(graph, backend))(graph)
     host = layout(graph, backend)
     assert jax.tree.structure(traced) == jax.tree.structure(host)
@@ -54,6 +59,31 @@ def test_traced_layout_is_that_of_the_host(backend):
     ):
         np.testing.assert_array_equal(got, expected, err_msg=jax.tree_util.keystr(path))
         assert got.dtype == expected.dtype
+
+
+def test_scatter_leaves_edges_in_the_callers_order():
+    at = layout(from_edges([1, 0, 2, 2], [2, 0, 0, 2]), "scatter")
+    assert at.edges.rows.tolist() == [2, 0, 0, 2] and at.edges.cols.tolist() == [1, 0, 2, 2]
+    assert at.edges.order.tolist() == [0, 1, 2, 3]
+    assert at.in_degree.tolist() == [2, 0, 2] and at.out_degree.tolist() == [1, 1, 2]
+    assert at.loops.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("backend", ["segment", "scatter"])
+def test_sizes_may_be_symbols(backend):
+    def run(nodes, senders, receivers, sizes):
+        graph = GraphsTuple(nodes, None, receivers, senders, None, sizes, sizes)
+        at = layout(graph, backend)
+        return pool(aggregate(nodes, at) + at.loops[:, None], at)
+
+    shapes = export.symbolic_shape("n_node, n_edge, n_graph")
+    ids = [jax.ShapeDtypeStruct((n,), np.int32) for n in (shapes[1], shapes[1], shapes[2])]
+    nodes = jax.ShapeDtypeStruct((shapes[0], 2), np.float32)
+    program = export.export(jax.jit(run))(nodes, *ids)
+    for graph in (batch([from_edges([1, 0, 2], [2, 0, 2]), from_edges([0], [1])]), mixed()):
+        nodes = np.arange(2.0 * graph.n_node.sum(), dtype=np.float32).reshape(-1, 2)
+        args = nodes, graph.senders, graph.receivers, graph.n_node
+        np.testing.assert_array_equal(program.call(*args), run(*args))
 
 
 def test_edge_mask_follows_the_edges_into_layout_order():
