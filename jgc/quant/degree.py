@@ -42,7 +42,7 @@ def degree(
         bits: Width of weights and values in 2..8, traced or not.
         low: Probability of protection at the lowest in-degree, in [0, 1].
         high: That at the highest, in [low, 1].
-        ranges: "per" percentiles of the unprotected values, or "abs" or "mom", as in `qat`.
+        ranges: "per" percentiles of the unprotected values, or another of `qat`'s.
         clip_gradient: Gradient 0 where values are clipped ("gc"), else 1 ("ste"). Static.
         symmetric_values: Codes -q..q for values, else affine. Static.
         is_quantized: Which leaves are quantised, `(name, leaf) -> bool`.

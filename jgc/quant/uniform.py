@@ -54,8 +54,9 @@ def qat(
         per_channel: One weight scale an output channel, else one a tensor. Static.
         clip_gradient: Gradient 0 where values are clipped ("gc"), else 1 ("ste"). Static.
         ranges: How value ranges run: "abs" extremes so far, "mom" moving average, "per"
-            percentiles. A moving average of 0.01 a step lags behind values that grow over a few
-            hundred steps: on links of Cora it cost 3 points, so percentiles are the default.
+            percentiles, "per-sample" those of a sample. A moving average of 0.01 a step lags behind
+            values that grow over a few hundred steps: on links of Cora it cost 3 points, so
+            percentiles are the default.
         is_quantized: Which leaves are quantised, `(name, leaf) -> bool`.
         is_site: Which sites are quantised, `(path) -> bool`.
 
