@@ -1,7 +1,9 @@
-"""The words a person types: `jgc data | compress | study | report | inspect`."""
+"""The words a person types: `jgc data | compress | study | report | inspect | predict`."""
 
 import os
 import sys
+import warnings
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +43,7 @@ app.add_typer(data_app, name="data")
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for rows and report.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Skip what the folder already holds.")]
+Artefact = Annotated[Path, typer.Argument(help="A compressed model, or its folder.")]
 Seeds = Annotated[int | None, typer.Option("--seeds", help="Repeat with this many seeds.")]
 
 
@@ -168,24 +171,55 @@ def report(folder: Annotated[Path, typer.Argument(help="The --out of a study.")]
 
 @app.command()
 def inspect(
-    artefact: Annotated[Path, typer.Argument(help="A compressed model, or its folder.")],
+    artefact: Artefact,
 ) -> None:
     """Show a compressed model tensor by tensor: shape, kept weights, bits, bytes."""
     from jgc import pack
     from jgc.report.table import Table, print_table
 
-    path = artefact / "model.safetensors" if artefact.is_dir() else artefact
-    held = pack.load(path)
+    held = pack.load(_file(artefact))
     lines = [
         (t.path, " x ".join(map(str, t.shape)), f"{t.kept:,}", str(t.bits), t.positions, t.values,
          f"{t.n_bytes:,}")
         for t in held.tensors
     ]  # fmt: skip
     header = ("tensor", "shape", "kept", "bits", "positions", "values", "bytes")
-    print_table(Table(str(path), header, tuple(lines)), _console())
+    print_table(Table(held.path, header, tuple(lines)), _console())
     print(f"{held.n_bytes:,} bytes in the file, header and statistics included")
     for key, value in held.meta.items():
         print(f"{key}: {_plain(value)}")
+
+
+@app.command()
+def predict(
+    artefact: Artefact,
+    dataset: Annotated[str, typer.Argument(help="A name of `jgc data list`.")],
+    task: Annotated[str | None, typer.Option(help="By default the model's.")] = None,
+    split: Annotated[str | None, typer.Option(help="By default the model's own.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV for all predictions.")] = None,
+) -> None:
+    """Run a compressed model on a data set: its score, its time, its predictions."""
+    from jgc import pack
+    from jgc.pack.file import write_atomic
+    from jgc.pack.fit import data_for
+    from jgc.pack.predict import to_csv
+    from jgc.report.number import metric_name, score
+
+    with _warnings_as_notes():
+        restored = pack.restore(_file(artefact))
+        data, number = data_for(restored, dataset, task, split)
+        found = pack.predict(restored, data, number)
+    accepted = restored.meta.get("test")
+    print(f"{data.name} ({found.split}), {data.task}: {metric_name(found.metric)}")
+    print(f"  here       {score(found.score, found.metric)}")
+    if accepted is not None:
+        trained = restored.meta.get("config", {}).get("split", "")
+        print(f"  artefact   {score(accepted, found.metric)}  ({restored.dataset} {trained})")
+    print(f"a pass takes {found.runtime.ms:.3g} ms (median; range {found.runtime.iqr_ms:.2g})")
+    print(f"runs on {found.runtime.explain}")
+    if out is not None:
+        write_atomic(out, to_csv(found, data, number).encode())
+        print(f"predictions: {out}")
 
 
 def _show(folder: Path) -> None:
@@ -198,6 +232,20 @@ def _show(folder: Path) -> None:
     rows = Store(folder, report=_complain).rows()
     print_tables(study_tables(rows, folder), _console())
     print(f"\nreport: {written[0]}")
+
+
+def _file(artefact: Path) -> Path:
+    return artefact / "model.safetensors" if artefact.is_dir() else artefact
+
+
+@contextmanager
+def _warnings_as_notes():
+    """Prints warnings as sentences, without the line of code that they come from."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
 
 
 def _console():

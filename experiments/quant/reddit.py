@@ -23,7 +23,7 @@ from jgc.train import Method, Optimiser, Phase, lane, problem, train
 
 RUNS = {
     "degree": (
-        lambda bits: quant.degree(bits, low=0.1, high=0.2, ranges="per"),
+        lambda bits: quant.degree(bits, low=0.1, high=0.2, ranges="per-sample"),
         Optimiser(0.001, 4e-5),
     ),
     "qat": (

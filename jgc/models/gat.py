@@ -64,7 +64,7 @@ class GATConv(nn.Module):
         """Scores of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""
         shape = (1, self.heads, self.features)
         source, target = (
-            (h * self.param(name, nn.initializers.glorot_uniform(), shape)).sum(-1)
+            head_dots(h, self.param(name, nn.initializers.glorot_uniform(), shape)[0])
             for name in ("att_source", "att_target")
         )
         edges, backend = layout.edges, layout.backend
@@ -127,3 +127,23 @@ class GAT(nn.Module):
 
     def _conv(self, features: int, heads: int, concat: bool, name: str) -> GATConv:
         return GATConv(features, heads, concat, self.dropout, name=name)
+
+
+def head_dots(h: Array, vectors: Array) -> Array:
+    """Inner products of each node's heads with a vector a head, `[n, heads, d] -> [n, heads]`.
+
+    As one product with a block-diagonal matrix: XLA on CPU sums over a short last axis ten times
+    more slowly.
+
+    Args:
+        h: `[n, heads, d]`.
+        vectors: `[heads, d]`.
+
+    Example:
+        >>> head_dots(jnp.array([[[1.0, 2.0], [3.0, 4.0]]]), jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+        Array([[3., 8.]], dtype=float32)
+    """
+    heads, d = vectors.shape
+    blocks = jnp.eye(heads)[:, None] * vectors[:, :, None]
+    flat = h.reshape(h.shape[0], heads * d)
+    return jnp.matmul(flat, blocks.reshape(heads * d, heads), precision="highest")

@@ -90,50 +90,87 @@ JGC_INLINE Lanes<float, N> exp_of(Lanes<float, N> x) {
   return x < -87.0f ? Lanes<float, N>{} : x != x ? x : result;
 }
 
+// The largest score of N heads over a row's entries and its own score.
+template <int N>
+JGC_INLINE Lanes<float, N> top_of(const float* scores, const float* own, int64_t first,
+                                  int64_t last, int64_t heads) {
+  auto top = own ? load<N>(own) : -std::numeric_limits<float>::infinity() - Lanes<float, N>{};
+  for (int64_t e = first; e < last; ++e) {
+    const auto score = load<N>(scores + e * heads);
+    top = (score > top) | (score != score) ? score : top;
+  }
+  return top;
+}
+
+// N heads of a row at a time; all pointers are at the first of them.
+template <int N>
+JGC_INLINE void softmax_row(const float* scores, const float* own, int64_t first, int64_t last,
+                            int64_t heads, float* out, float* out_own) {
+  const auto top = top_of<N>(scores, own, first, last, heads);
+  Lanes<float, N> total = {};
+  if (own) {
+    total = exp_of<N>(load<N>(own) - top);
+    store<N>(out_own, total);
+  }
+  for (int64_t e = first; e < last; ++e) {
+    const auto exp = exp_of<N>(load<N>(scores + e * heads) - top);
+    store<N>(out + e * heads, exp);
+    total += exp;
+  }
+  const auto share = 1.0f / total;
+  for (int64_t e = first; e < last; ++e) {
+    store<N>(out + e * heads, load<N>(out + e * heads) * share);
+  }
+  if (own) store<N>(out_own, load<N>(out_own) * share);
+}
+
+// ds = p (g - sum over the row of p g), N heads of a row at a time.
+template <int N>
+JGC_INLINE void softmax_gradient_row(const float* p, const float* p_own, const float* g,
+                                     const float* g_own, int64_t first, int64_t last,
+                                     int64_t heads, float* ds, float* d_own) {
+  Lanes<float, N> mean = {};
+  if (p_own) mean = load<N>(p_own) * load<N>(g_own);
+  for (int64_t e = first; e < last; ++e) mean += load<N>(p + e * heads) * load<N>(g + e * heads);
+  for (int64_t e = first; e < last; ++e) {
+    const int64_t at = e * heads;
+    store<N>(ds + at, load<N>(p + at) * (load<N>(g + at) - mean));
+  }
+  if (p_own) store<N>(d_own, load<N>(p_own) * (load<N>(g_own) - mean));
+}
+
+// Calls `run<N>(head)` over all heads, 8 or 4 of them together where their number allows.
+template <typename Run>
+JGC_INLINE void over_heads(int64_t heads, const Run& run) {
+  int64_t head = 0;
+  for (; head + 8 <= heads; head += 8) run.template operator()<8>(head);
+  for (; head + 4 <= heads; head += 4) run.template operator()<4>(head);
+  for (; head < heads; ++head) run.template operator()<1>(head);
+}
+
 // Softmax over the entries of each row, and over the row's own score where there is one.
 JGC_CLONES void softmax_rows(Rows rows, const float* scores, const float* own, int64_t heads,
                              float* out, float* out_own, int64_t first_row, int64_t last_row) {
   for (int64_t row = first_row; row < last_row; ++row) {
-    const int64_t first = rows.indptr[row] * heads, last = rows.indptr[row + 1] * heads;
-    for (int64_t h = 0; h < heads; ++h) {
-      float top = own ? own[row * heads + h] : -std::numeric_limits<float>::infinity();
-      for (int64_t j = first + h; j < last; j += heads) {
-        top = (scores[j] > top) | (scores[j] != scores[j]) ? scores[j] : top;
-      }
-      for (int64_t j = first + h; j < last; j += heads) out[j] = scores[j] - top;
-      if (own) out_own[row * heads + h] = own[row * heads + h] - top;
-    }
-    int64_t j = first;
-    for (; j + 16 <= last; j += 16) store<16>(out + j, exp_of<16>(load<16>(out + j)));
-    if (j < last) store<16>(out + j, exp_of<16>(load<16>(out + j, int(last - j))), int(last - j));
-    for (int64_t h = 0; own && h < heads; h += 8) {
-      const int n = int(std::min(heads - h, int64_t{8}));
-      float* to = out_own + row * heads + h;
-      store<8>(to, exp_of<8>(load<8>(to, n)), n);
-    }
-    for (int64_t h = 0; h < heads; ++h) {
-      float total = own ? out_own[row * heads + h] : 0.0f;
-      for (int64_t k = first + h; k < last; k += heads) total += out[k];
-      const float share = 1.0f / total;
-      for (int64_t k = first + h; k < last; k += heads) out[k] *= share;
-      if (own) out_own[row * heads + h] *= share;
-    }
+    const int64_t first = rows.indptr[row], last = rows.indptr[row + 1], at = row * heads;
+    over_heads(heads, [&]<int N>(int64_t h) __attribute__((always_inline)) {
+      softmax_row<N>(scores + h, own ? own + at + h : nullptr, first, last, heads, out + h,
+                     own ? out_own + at + h : nullptr);
+    });
   }
 }
 
-// The gradient of `softmax_rows`: ds = p (g - sum over the row of p g).
+// The gradient of `softmax_rows`.
 JGC_CLONES void softmax_gradient_rows(Rows rows, const float* p, const float* p_own, const float* g,
                                       const float* g_own, int64_t heads, float* ds, float* d_own,
                                       int64_t first_row, int64_t last_row) {
   for (int64_t row = first_row; row < last_row; ++row) {
-    const int64_t first = rows.indptr[row] * heads, last = rows.indptr[row + 1] * heads;
-    for (int64_t h = 0; h < heads; ++h) {
-      const int64_t i = row * heads + h;
-      float mean = p_own ? p_own[i] * g_own[i] : 0.0f;
-      for (int64_t j = first + h; j < last; j += heads) mean += p[j] * g[j];
-      for (int64_t j = first + h; j < last; j += heads) ds[j] = p[j] * (g[j] - mean);
-      if (p_own) d_own[i] = p_own[i] * (g_own[i] - mean);
-    }
+    const int64_t first = rows.indptr[row], last = rows.indptr[row + 1], at = row * heads;
+    over_heads(heads, [&]<int N>(int64_t h) __attribute__((always_inline)) {
+      softmax_gradient_row<N>(p + h, p_own ? p_own + at + h : nullptr, g + h,
+                              p_own ? g_own + at + h : nullptr, first, last, heads, ds + h,
+                              p_own ? d_own + at + h : nullptr);
+    });
   }
 }
 

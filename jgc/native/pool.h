@@ -14,8 +14,8 @@
 
 namespace jgc {
 
-// Fewer multiplications than this are done before another thread has woken up.
-constexpr int64_t kWorthSharing = 1 << 19;
+// Fewer multiplications than this are done before another thread has woken up and been waited for.
+constexpr int64_t kWorthSharing = 1 << 22;
 // More pieces than threads, so that one that is slow to start delays nobody.
 constexpr int64_t kPiecesPerThread = 4;
 

@@ -100,6 +100,7 @@ def describe(
         "dataset": data.name,
         "n_feature": int(nodes.shape[-1]),
         "n_edge_feature": 0 if edges is None else int(edges.shape[-1]),
+        "n_splits": len(data.splits),
     }
     if quantizer is not None and quant is not None:
         said["quantizer"] = quant_spec.spec_of(quantizer, quant)
@@ -156,7 +157,7 @@ def _restored(held: Artefact) -> Restored:
         dataset=said["dataset"], n_feature=said["n_feature"],
         n_edge_feature=said["n_edge_feature"], meta=held.meta, path=held.path,
     )  # fmt: skip
-    _check_fit(restored)
+    check_fit(restored)
     return restored
 
 
@@ -186,8 +187,8 @@ def _said(meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "quantizer": meta.get("quantizer")}
 
 
-def _check_fit(restored: Restored) -> None:
-    """The tensors must be those that the module asks for, and the sites be its own."""
+def check_fit(restored: Restored) -> None:
+    """Raises `ValueError` unless tensors and sites are those that the module asks for."""
     graph = example(restored)
     try:
         due = jax.eval_shape(restored.model.init, jax.random.key(0), graph)

@@ -21,7 +21,7 @@ from jgc.quant.learned import (
     whole_bits,
 )
 from jgc.quant.ranges import RangeState
-from jgc.quant.types import Params, Place, Quant, Quantizer, Site
+from jgc.quant.types import Params, Place, Quant, Quantizer, Site, Spec
 from jgc.quant.uniform import not_output, qat
 from jgc.tree import PathPredicate, is_kernel
 
@@ -153,7 +153,7 @@ def a2q(
 
     return plain._replace(
         init=init, value=value, cost=cost, rates=rates, stored=stored, byte_grid=None,
-        unpack=_unpacked, spec={"name": "a2q"},
+        unpack=_unpacked, spec=Spec("a2q"),
     )  # fmt: skip
 
 

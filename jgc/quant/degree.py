@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.quant.types import Nodes, Quant, Quantizer
+from jgc.quant.types import Nodes, Quant, Quantizer, Spec
 from jgc.quant.uniform import not_output, qat
 from jgc.tree import PathPredicate, is_kernel
 
@@ -42,7 +42,7 @@ def degree(
         bits: Width of weights and values in 2..8, traced or not.
         low: Probability of protection at the lowest in-degree, in [0, 1].
         high: That at the highest, in [low, 1].
-        ranges: "per" percentiles of the unprotected values, or "abs" or "mom", as in `qat`.
+        ranges: "per" percentiles of the unprotected values, or another of `qat`'s.
         clip_gradient: Gradient 0 where values are clipped ("gc"), else 1 ("ste"). Static.
         symmetric_values: Codes -q..q for values, else affine. Static.
         is_quantized: Which leaves are quantised, `(name, leaf) -> bool`.
@@ -90,8 +90,7 @@ def degree(
         protected = nodes.mask & (drawn < protection(nodes, low, high))
         return plain._replace(value=partial(_value, plain.value, is_site, nodes, protected))
 
-    spec = {"name": "degree", "symmetric_values": symmetric_values}
-    return plain._replace(on=on, spec=spec)
+    return plain._replace(on=on, spec=Spec("degree", (("symmetric_values", symmetric_values),)))
 
 
 def protection(nodes: Nodes, low: float = 0.0, high: float = 0.1) -> Array:

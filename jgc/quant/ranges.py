@@ -10,6 +10,7 @@ from jax import Array
 
 from jgc.topk import kth_largest
 
+SAMPLE = 1 << 16  # values that "per-sample" looks at
 MOMENTUM = 0.01  # weight of the newest range in "mom", as in Degree-Quant
 
 
@@ -100,8 +101,7 @@ def percentile(state: RangeState, x: Array, mask: Array | None, bits=8) -> Range
     out, tail = 0.001, or 0.01 at 4 bits and fewer. That is `numpy.quantile` at `tail` with method
     "lower" and at `1 - tail` with "higher": an exact selection, no interpolation, no sort.
 
-    Differs: Degree-Quant states the tails for 4 and 8 bits only, and may estimate them from a
-    sample; here they are exact.
+    Differs: Degree-Quant states the tails for 4 and 8 bits only.
 
     Args:
         state: The range so far.
@@ -138,6 +138,34 @@ def percentile(state: RangeState, x: Array, mask: Array | None, bits=8) -> Range
     return jax.lax.cond(grows, widened, lambda: seen)
 
 
+def sampled_percentile(state: RangeState, x: Array, mask: Array | None, bits=8) -> RangeState:
+    """As `percentile` of evenly spaced values, about 65,536 of them ("per-sample").
+
+    On batches of millions of values the exact selection takes longer than the rest of a step.
+
+    Args:
+        state: The range so far.
+        x: Values `[n, ...]`.
+        mask: As in `running`.
+        bits: As in `percentile`.
+
+    Returns:
+        The new state.
+
+    Example:
+        >>> state = sampled_percentile(no_range(), jnp.arange(1e6) / 1e6, None)
+        >>> round(float(state.lo), 3), round(float(state.hi), 3)
+        (0.001, 0.999)
+
+    References:
+        Tailor et al., ICLR 2021, code (`sample_prop`). https://arxiv.org/abs/2008.05000
+    """
+    values, real = _flat(x, mask)
+    # Odd, so that the columns of a matrix, often a power of two, are met in turn.
+    step = max(values.size // SAMPLE, 1) | 1
+    return percentile(state, values[::step], real[::step], bits)
+
+
 def extremes(x: Array, mask: Array | None) -> tuple[Array, Array, Array]:
     """Smallest and largest real value of one batch, and whether there is any.
 
@@ -163,6 +191,7 @@ RANGES: dict[str, Callable[..., RangeState]] = {
     "abs": running,
     "mom": moving,
     "per": percentile,
+    "per-sample": sampled_percentile,
 }
 
 
@@ -176,7 +205,7 @@ def range_rule(name: str) -> Callable[..., RangeState]:
         >>> range_rule("moment")
         Traceback (most recent call last):
         ...
-        ValueError: `ranges` must be one of ['abs', 'mom', 'per'], got 'moment'; did you mean 'mom'?
+        ValueError: `ranges` must be one of ['abs', 'mom', 'per', 'per-sample'], got 'moment'; did you mean 'mom'?
     """
     if name not in RANGES:
         near = get_close_matches(str(name), RANGES, 1, 0.0)[0]

@@ -39,7 +39,9 @@ def spec_of(quantizer: Quantizer, quant: Quant) -> dict[str, Any] | None:
         word: sorted(site for site, state in quant.sites.items() if type(state) is kind)
         for word, kind in KINDS.items()
     }
-    return {**quantizer.spec, "sites": {word: held for word, held in sites.items() if held}}
+    name, settings = quantizer.spec
+    held = {word: names for word, names in sites.items() if names}
+    return {"name": name, **dict(settings), "sites": held}
 
 
 def from_spec(
@@ -66,18 +68,19 @@ def from_spec(
         >>> from_spec({"name": "qat", "bit": 8, "sites": {}}, {}, {})
         Traceback (most recent call last):
             ...
-        ValueError: `quantizer`: unknown key 'bit', known are ['name', 'symmetric_weights', ...].
+        ValueError: `quantizer`: unknown key 'bit', known are ['symmetric_weights', ...].
     """
     if not isinstance(spec, dict) or spec.get("name") not in list(METHODS):
         raise ValueError(f"`quantizer.name` must be one of {list(METHODS)}, got {str(spec)[:80]}.")
     kinds = _kinds(spec.get("sites"))
     settings = {key: value for key, value in spec.items() if key not in ("name", "sites")}
-    known = METHODS[spec["name"]](8).spec or {}
+    told = METHODS[spec["name"]](8).spec
+    known = dict(told.settings if told else ())
     for key, value in settings.items():
         if key not in known:
             raise ValueError(f"`quantizer`: unknown key {key!r}, known are {[*known, 'sites']}.")
-        if type(value) is not type(known[key]):
-            raise ValueError(f"`quantizer.{key}` is {value!r:.80}, such as {known[key]} was due.")
+        if type(value) is not bool:
+            raise ValueError(f"`quantizer.{key}` must be true or false, got {value!r:.80}.")
     built = METHODS[spec["name"]](8, is_site=kinds.__contains__, **settings)
     assert built.unpack is not None
     sites = built.unpack(stored, kinds)

@@ -183,6 +183,18 @@ class UnpackFn(Protocol):
         ...
 
 
+class Spec(NamedTuple):
+    """Which quantiser of this room one is.
+
+    Attributes:
+        name: In `jgc.quant.METHODS`.
+        settings: Those that evaluation depends on, and their values, true or false.
+    """
+
+    name: str
+    settings: tuple[tuple[str, bool], ...] = ()
+
+
 class Quantizer(NamedTuple):
     """A bundle of pure functions; every setting was fixed when it was built.
 
@@ -199,8 +211,7 @@ class Quantizer(NamedTuple):
         stored: `(quant) -> sites` for packing; `None`: `quant.sites` as they are.
         byte_grid: `(quant, site) -> ByteGrid`, for running in integers; `None`: in float only.
         unpack: `(stored, kinds) -> sites`, undoes `stored`.
-        spec: Its name in `jgc.quant.METHODS` and the settings that evaluation depends on, for a
-            file; `None`: no file can say what it is.
+        spec: What a file says that it is; `None`: no file can say so.
     """
 
     init: InitFn
@@ -214,4 +225,4 @@ class Quantizer(NamedTuple):
     stored: StoredFn | None = None
     byte_grid: ByteGridFn | None = None
     unpack: UnpackFn | None = None
-    spec: Mapping[str, Any] | None = None
+    spec: Spec | None = None

@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jgc.quant.grid import Grid, affine_grid, fake_quant, q_bounds, symmetric_grid
 from jgc.quant.ranges import RangeState, extremes, no_range, range_rule
-from jgc.quant.types import ByteGrid, Params, Quant, Quantizer, Site
+from jgc.quant.types import ByteGrid, Params, Quant, Quantizer, Site, Spec
 from jgc.tree import PathPredicate, chosen, is_kernel, map_named, named_leaves, output_axis
 
 
@@ -54,8 +55,9 @@ def qat(
         per_channel: One weight scale an output channel, else one a tensor. Static.
         clip_gradient: Gradient 0 where values are clipped ("gc"), else 1 ("ste"). Static.
         ranges: How value ranges run: "abs" extremes so far, "mom" moving average, "per"
-            percentiles. A moving average of 0.01 a step lags behind values that grow over a few
-            hundred steps: on links of Cora it cost 3 points, so percentiles are the default.
+            percentiles, "per-sample" those of a sample. A moving average of 0.01 a step lags behind
+            values that grow over a few hundred steps: on links of Cora it cost 3 points, so
+            percentiles are the default.
         is_quantized: Which leaves are quantised, `(name, leaf) -> bool`.
         is_site: Which sites are quantised, `(path) -> bool`.
 
@@ -157,11 +159,10 @@ def qat(
         stored=lambda quant: together(quant.sites),
         byte_grid=byte_grid,
         unpack=apart,
-        spec={
-            "name": "qat",
-            "symmetric_weights": symmetric_weights,
-            "symmetric_values": symmetric_values,
-        },
+        spec=Spec(
+            "qat",
+            (("symmetric_weights", symmetric_weights), ("symmetric_values", symmetric_values)),
+        ),
     )
 
 
@@ -213,7 +214,7 @@ def apart(stored: Mapping[str, Any], names: Iterable[str]) -> dict[str, Site]:
         ValueError: if there are more or fewer names than sites.
     """
     names, keys = sorted(names), ("lo", "hi", "bits")
-    shapes = {key: jnp.shape(stored.get(key, ())) for key in keys}
+    shapes = {key: np.shape(stored.get(key, ())) for key in keys}
     if set(shapes.values()) != {(len(names),)}:
         raise ValueError(f"`names` are {len(names)} sites, `stored` has shapes {shapes}: {names}.")
     lo, hi, bits = (jnp.asarray(stored[key]) for key in keys)

@@ -67,7 +67,7 @@ def test_the_rate_is_the_probability_and_draws_are_independent():
     assert np.abs(after).max() < 5 / np.sqrt(n_draw)
 
 
-@pytest.mark.parametrize("ranges", ["abs", "mom", "per"])
+@pytest.mark.parametrize("ranges", ["abs", "mom", "per", "per-sample"])
 def test_protected_nodes_pass_whole_and_move_no_range(ranges):
     nodes = nodes_of([1, 1, 1, 1, 1, 1, 0], [0] * 6 + [1], [True] * 6 + [False])
     quantizer = degree(4, low=0.5, high=0.5, ranges=ranges)

@@ -15,7 +15,7 @@ from jgc.quant import (
     quantize,
     symmetric_grid,
 )
-from jgc.quant.ranges import moving, no_range, percentile, running
+from jgc.quant.ranges import moving, no_range, percentile, running, sampled_percentile
 
 fake = jax.jit(fake_quant, static_argnames=("symmetric", "clip_gradient"))
 
@@ -141,13 +141,27 @@ def test_percentiles_are_numpys(n, bits, tail):
     assert float(state.hi) == np.quantile(x, 1 - tail - 1e-9, method="higher")
 
 
+def test_a_sample_gives_nearly_the_percentiles_of_all_and_reads_every_column():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20_000, 64)).astype(np.float32) * np.arange(1, 65)
+    real = np.arange(20_000) < 15_000
+    exact, drawn = (
+        rule(no_range(), jnp.asarray(x), jnp.asarray(real), 8)
+        for rule in (percentile, sampled_percentile)
+    )
+    assert float(drawn.hi) == pytest.approx(float(exact.hi), rel=0.1)
+    assert float(drawn.lo) == pytest.approx(float(exact.lo), rel=0.1)
+    few = jnp.asarray(x[:500])
+    assert percentile(no_range(), few, None) == sampled_percentile(no_range(), few, None)
+
+
 ONE = {"kernel": jnp.ones((2, 2))}
 ERRORS = {
     r"`bits` counts stored bits, a whole number in 2\.\.8; got 1": lambda: qat(1),
     r"`bits` counts stored bits, a whole number in 2\.\.8; got 9": lambda: qat(9),
     r"`bits` counts stored bits, a whole number in 2\.\.8; got 4.5": lambda: qat(4.5),
     r"`bits_values` counts stored bits": lambda: qat(4, bits_values=16),
-    r"`ranges` must be one of \['abs', 'mom', 'per'\], got 'pre'; did you mean 'per'": lambda: qat(
+    r"`ranges` must be one of \['abs', 'mom', 'per', 'per-sample'\], got 'pre'; did you mean 'per'": lambda: qat(
         8, ranges="pre"
     ),
     r"`is_quantized` matched none of the 1 parameters": lambda: qat(8).init(

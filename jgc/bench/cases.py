@@ -1,0 +1,92 @@
+"""The table of comparisons: what of ours is measured beside what of whose.
+
+Adding one is a row here, and a measure in the files of both sides.
+"""
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """One comparison.
+
+    Attributes:
+        ours: A measure of `SIDES["jgc"]`.
+        peer: What it is compared with, for people; blank without one.
+        peers: Measures; the fastest of them counts.
+        about: What is timed.
+        device: `"cpu"`, `"gpu"` or `"any"`.
+    """
+
+    ours: str
+    peer: str
+    peers: tuple[str, ...]
+    about: str
+    device: str = "any"
+
+
+# Whose measures are where; a side is a process of its own.
+SIDES = {
+    "jgc": ("jgc.bench.citation", "jgc.bench.sums", "jgc.bench.networks"),
+    "peer": ("jgc.bench.pyg", "jgc.bench.torch_csr"),
+}
+
+_STEP = "GCN(16) on Cora, one training step with input dropout"
+_PASS = "GCN(16) on Cora, one pass"
+_SUM = "sums over edges, 64 features"
+
+CASES = {
+    "train-step-vs-pyg": Case("gcn-train-step", "PyG", ("pyg-gcn-train-step",), _STEP),
+    "train-step-vs-pyg-compiled": Case(
+        "gcn-train-step", "PyG, torch.compile", ("pyg-gcn-train-step-compiled",), _STEP
+    ),
+    "train-step-vs-torch-sparse": Case(
+        "gcn-train-step", "torch CSR", ("torch-gcn-train-step",), _STEP
+    ),
+    "train-step-vs-torch-transposed": Case(
+        "gcn-train-step", "torch CSR, transposes kept", ("torch-gcn-train-step-transposed",), _STEP
+    ),
+    "inference-vs-pyg": Case(
+        "gcn-inference", "PyG", ("pyg-gcn-inference", "pyg-gcn-inference-csr"), _PASS
+    ),
+    "inference-vs-torch-sparse": Case(
+        "gcn-inference", "torch CSR", ("torch-gcn-inference",), _PASS
+    ),
+    "ten-seeds-vs-pyg": Case(
+        "ten-seeds", "PyG", ("pyg-ten-seeds",),
+        "GCN(16) on Cora, 10 seeds x 200 epochs scored each epoch, with compiling",
+    ),
+    "aggregate-f32-1e5": Case(
+        "sum-f32-1e5", "torch CSR", ("torch-sum-1e5",), f"{_SUM}, 1e5 nodes, 1e6 edges"
+    ),
+    "aggregate-f32-1e6": Case(
+        "sum-f32-1e6", "torch CSR", ("torch-sum-1e6",), f"{_SUM}, 1e6 nodes, 1e7 edges"
+    ),
+    "aggregate-int8-1e5": Case(
+        "sum-int8-1e5", "torch CSR, float32", ("torch-sum-1e5",), f"{_SUM} in bytes, 1e5, 1e6"
+    ),
+    "aggregate-int8-1e6": Case(
+        "sum-int8-1e6", "torch CSR, float32", ("torch-sum-1e6",), f"{_SUM} in bytes, 1e6, 1e7"
+    ),
+    "gin-proteins-epoch-vs-pyg": Case(
+        "gin-epoch", "PyG", ("pyg-gin-epoch",), "GIN 5x64 on PROTEINS, a shuffled epoch, batch 32"
+    ),
+    "gin-proteins-inference-vs-pyg": Case(
+        "gin-inference", "PyG", ("pyg-gin-inference", "pyg-gin-inference-collated"),
+        "the same network, one pass over all graphs",
+    ),
+    "int8-artefact-vs-f32": Case(
+        "gcn64-int8", "jgc, float32", ("gcn64-f32",), "GCN(64), 1e5 nodes, 1e6 edges, one pass"
+    ),
+    "int8-artefact-vs-torch": Case(
+        "gcn64-int8", "torch CSR, float32", ("torch-gcn64",), "the same"
+    ),
+    "edge-gradient-vs-xla": Case(
+        "edge-gradient", "XLA segment sums", ("edge-gradient-xla",),
+        "forward, backward, gradient of edge weights, 1e5 nodes, 1e6 edges, 64 features",
+    ),
+    "gat-train-step-vs-pyg": Case(
+        "gat-train-step", "PyG", ("pyg-gat-train-step",), "GAT 8x8 on Cora, one training step"
+    ),
+    "scaling": Case("scaling", "", (), f"{_SUM}, 1e4 to 1e7 edges, ten a node"),
+    "bandwidth": Case("bandwidth", "", (), f"{_SUM}, 1e6 nodes, 1e7 edges, bytes a second"),
+}  # fmt: skip
