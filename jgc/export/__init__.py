@@ -4,9 +4,18 @@
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jgc.export.onnx import to_onnx as to_onnx
+    from jgc.export.program import Written as Written
+    from jgc.export.reader import Exported as Exported
+    from jgc.export.reader import from_stablehlo as from_stablehlo
+    from jgc.export.stablehlo import to_stablehlo as to_stablehlo
 
 _HOMES = {
     "Exported": "jgc.export.reader",
+    "Written": "jgc.export.program",
     "from_stablehlo": "jgc.export.reader",
     "to_onnx": "jgc.export.onnx",
     "to_stablehlo": "jgc.export.stablehlo",

@@ -5,17 +5,22 @@ what it may be made of is the table of rules (`jgc.export.rules`).
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from jgc.export.onnx_graph import OnnxGraph
 
-Dims = tuple[Any, ...]  # Numbers and jax's symbols.
-_INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call")
+Dims = Sequence[Any]  # Numbers and jax's symbols.
+Equation = Any  # jax's: an operation, its variables and their shapes.
+# Operations that only call a program, and where they keep it.
+_CALLS = {
+    "jit": "jaxpr", "pjit": "jaxpr", "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr", "custom_vmap_call": "call",
+}  # fmt: skip
 LARGEST_KNOWN = 4096  # Numbers of an array that is worked out here and not in the program.
 
 
@@ -59,9 +64,10 @@ class Converter:
         values = dict(zip([*jaxpr.constvars, *jaxpr.invars], begun, strict=True))
 
         def read(atom) -> Tensor:
-            if isinstance(atom, Literal):
-                return known(np.asarray(atom.val, atom.aval.dtype))
-            return values[atom]
+            if not isinstance(atom, Literal):
+                return values[atom]
+            aval: Any = atom.aval
+            return known(np.asarray(atom.val, aval.dtype))
 
         for equation in jaxpr.eqns:
             found = self._equation(equation, [read(atom) for atom in equation.invars])
@@ -105,6 +111,8 @@ class Converter:
         if text in self._sizes:
             name, axis = self._sizes[text]
             return self.graph.node("Shape", name, start=axis, end=axis + 1)
+        if f"{text} - 1" in self._sizes:
+            return self.graph.node("Add", self._of_text(f"{text} - 1"), self.graph.ints(1))
         tree = ast.parse(text, mode="eval").body
         match tree:
             case ast.Constant(value=int(number)):
@@ -116,16 +124,17 @@ class Converter:
                 return self.graph.node(type(op).__name__.replace("Mult", "Mul"), *ends)
         raise ValueError(f"the size {text} has no form in ONNX")
 
-    def _equation(self, equation: JaxprEqn, args: list[Tensor]) -> list[Tensor]:
-        rule = self._rules.get(equation.primitive.name)
-        inner = None if rule else _inner(equation)
-        if inner is not None:
-            return self.run(inner, args)
+    def _equation(self, equation: Equation, args: list[Tensor]) -> list[Tensor]:
+        name = equation.primitive.name
+        if name in _CALLS:
+            return self.run(_program(equation.params[_CALLS[name]]), args)
+        rule = self._rules.get(name)
         found = _folded(equation, args, getattr(rule, "on_elements", False))
-        if found is None and rule is None:
-            name = equation.primitive.name
+        if found is not None:
+            return found
+        if rule is None:
             raise ValueError(f"the operation `{name}` of jax has no form in ONNX here")
-        found = found or rule(self, equation, *args)
+        found = rule(self, equation, *args)
         return found if isinstance(found, list) else [found]
 
 
@@ -135,18 +144,11 @@ def known(array: Any) -> Tensor:
     return Tensor("", array, array.shape, array.dtype.kind in "ui" and bool((array >= 0).all()))
 
 
-def _inner(equation: JaxprEqn) -> ClosedJaxpr | None:
-    """The program of an operation that only calls one."""
-    for key in _INNER:
-        inner = equation.params.get(key)
-        if isinstance(inner, Jaxpr) and not inner.constvars:
-            inner = ClosedJaxpr(inner, [])
-        if isinstance(inner, ClosedJaxpr):
-            return inner
-    return None
+def _program(called: ClosedJaxpr | Jaxpr) -> ClosedJaxpr:
+    return ClosedJaxpr(called, []) if isinstance(called, Jaxpr) else called
 
 
-def _folded(equation: JaxprEqn, args: list[Tensor], on_elements: bool) -> list[Tensor] | None:
+def _folded(equation: Equation, args: list[Tensor], on_elements: bool) -> list[Tensor] | None:
     """The results, where all arguments are known and the results are small."""
     arrays = [arg.known for arg in args if arg.known is not None]
     if not args or len(arrays) < len(args) or equation.primitive.name == "broadcast_in_dim":

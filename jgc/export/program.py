@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -10,36 +11,14 @@ import numpy as np
 from jax import Array, export
 
 from jgc.export.reader import Port
+from jgc.export.weight import Weight, weights_of
 from jgc.forward import apply
-from jgc.graph import GraphsTuple, layout
+from jgc.graph import GraphsTuple, from_edges, layout
 from jgc.models import link_scores
-from jgc.pack import Restored
+from jgc.pack import Restored, restore
+from jgc.pack.file import write_atomic
 from jgc.quant import Learned, Quantizer
-from jgc.quant.grid import quantize
-from jgc.tree import map_named, named_leaves
-
-
-class Weight(NamedTuple):
-    """An array of the model as a file holds it: `(values - zero) * scale`, or plain values.
-
-    Attributes:
-        values: Codes, int8 or uint8; or the array itself, where nothing is quantised.
-        scale: Of the codes, float32, broadcastable to them; `None` for a plain array.
-        zero: Code of 0, of the dtype of the codes and the shape of `scale`.
-        bits: Of a code.
-    """
-
-    values: np.ndarray
-    scale: np.ndarray | None = None
-    zero: np.ndarray | None = None
-    bits: int = 32
-
-    def decoded(self) -> Array:
-        """The array itself; inside a program, by the program."""
-        if self.scale is None or self.zero is None:
-            return jnp.asarray(self.values)
-        steps = jnp.asarray(self.values).astype(jnp.int32) - self.zero.astype(np.int32)
-        return steps.astype(jnp.float32) * self.scale
+from jgc.tree import map_named
 
 
 class Program(NamedTuple):
@@ -51,6 +30,7 @@ class Program(NamedTuple):
         inputs: What it takes.
         output: What it gives.
         restored: The model.
+        name: Of the model.
     """
 
     run: Callable[..., Array]
@@ -58,27 +38,66 @@ class Program(NamedTuple):
     inputs: tuple[Port, ...]
     output: Port
     restored: Restored
+    name: str
 
     def variables(self, arrays: dict[str, Any]) -> Any:
         """Arrays by name as the tree that `run` takes."""
         return map_named(lambda name, _: arrays[name], self.restored.variables)
 
+    def shapes(self) -> list[jax.ShapeDtypeStruct]:
+        """The inputs as jax's own shapes, with a symbol for every size that has a name."""
+        scope = export.SymbolicScope()
+
+        def shape(port: Port) -> Any:
+            # jax takes symbols for at least 1, but a graph may have no edge.
+            said = ("n_edge_and_1 - 1" if dim == "n_edge" else str(dim) for dim in port.dims)
+            return export.symbolic_shape(",".join(said), scope=scope)
+
+        return [jax.ShapeDtypeStruct(shape(port), port.dtype) for port in self.inputs]
+
+    @contextlib.contextmanager
+    def traceable(self):
+        """Says in plain words what jax says of a program that has no form for all sizes."""
+        try:
+            yield
+        except Exception as error:  # `restore` has run it with numbers: it fails for symbols.
+            raise ValueError(
+                f"{self.name} cannot be exported: how it computes depends on the number of nodes "
+                f"or edges, which a file leaves open ({str(error).splitlines()[0]})"
+            ) from error
+
     def head(self) -> dict[str, Any]:
         """What a file says of itself, in JSON types."""
         restored, meta = self.restored, self.restored.meta
-        said = {key: meta[key] for key in ("metric", "val", "test") if key in meta}
         return {
+            "model": self.name,
             "task": restored.task,
             "kind": restored.kind,
             "dataset": restored.dataset,
+            **{key: meta[key] for key in ("metric", "val", "test") if key in meta},
             "inputs": [port._asdict() for port in self.inputs],
             "output": self.output._asdict(),
-            **said,
         }
 
 
-def program(restored: Restored) -> Program:
-    """Makes the function that is exported.
+class Written(NamedTuple):
+    """A file that was exported.
+
+    Attributes:
+        path: Where it is.
+        n_bytes: Its size.
+        inputs: What the model in it takes.
+        output: What it gives.
+    """
+
+    path: Path
+    n_bytes: int
+    inputs: tuple[Port, ...]
+    output: Port
+
+
+def begin(model: Restored | str | Path, path: str | Path) -> Program:
+    """Makes the function that is exported; nothing is traced yet.
 
     It takes `nodes` `[n_node, d]`, `senders` and `receivers` `[n_edge]`; for graphs also
     `graph_sizes`, the number of nodes of each graph, which lie one after the other; for links
@@ -86,55 +105,77 @@ def program(restored: Restored) -> Program:
     features are taken dense. Nothing is padding. Edges may come in any order.
 
     Args:
-        restored: From `jgc.pack.restore`.
+        model: From `jgc.pack.restore`, or the file of an artefact.
+        path: Where the file will be.
 
     Returns:
-        The `Program`; nothing has been traced yet.
+        The `Program`.
+
+    Raises:
+        ValueError: as `restore`.
+        OSError: if there is no such folder.
     """
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"`path`: there is no folder `{Path(path).parent}` to write to.")
+    restored = model if isinstance(model, Restored) else restore(model)
     n_node = _fixed_nodes(restored)
+    inputs = _inputs(restored, n_node)
+    names = [port.name for port in inputs]
+    quantizer = _with_known_grids(restored)
+
+    def run(variables, *arrays):
+        named = dict(zip(names, arrays, strict=True))
+        return _answers(restored._replace(quantizer=quantizer), variables, **named)
+
+    name = type(getattr(restored.model, "encoder", restored.model)).__name__
+    return Program(run, weights_of(restored), inputs, _output(restored, n_node), restored, name)
+
+
+def finish(made: Program, data: bytes, path: str | Path) -> Written:
+    """Writes the file, all or nothing."""
+    write_atomic(Path(path), data)
+    return Written(Path(path), len(data), made.inputs, made.output)
+
+
+def _inputs(restored: Restored, n_node: int | str) -> tuple[Port, ...]:
     inputs = [
         Port("nodes", (n_node, restored.n_feature), "float32"),
-        Port("senders", ("n_edge",), "int32", n_node),
-        Port("receivers", ("n_edge",), "int32", n_node),
+        Port("senders", ("n_edge",), "int32", below=n_node),
+        Port("receivers", ("n_edge",), "int32", below=n_node),
     ]
     if _reads_edges(restored):
         inputs.append(Port("edges", ("n_edge", restored.n_edge_feature), "float32"))
     if restored.task == "graph":
         inputs.append(Port("graph_sizes", ("n_graph",), "int32", total=n_node))
     if restored.task == "link":
-        inputs.append(Port("pairs", ("n_pair", 2), "int32", n_node))
-    names = [port.name for port in inputs]
-    restored = restored._replace(quantizer=_with_known_grids(restored))
-
-    def run(variables, *arrays):
-        return _answers(restored, variables, **dict(zip(names, arrays, strict=True)))
-
-    return Program(run, _weights(restored), tuple(inputs), _output(restored, n_node), restored)
+        inputs.append(Port("pairs", ("n_pair", 2), "int32", below=n_node))
+    return tuple(inputs)
 
 
-def shapes(ports: tuple[Port, ...]) -> list[jax.ShapeDtypeStruct]:
-    """Inputs as jax's own shapes, with a symbol for every size that has a name."""
-    scope = export.SymbolicScope()
-
-    def shape(port: Port) -> Any:
-        # jax takes symbols for at least 1, but a graph may have no edge.
-        said = ("n_edge_and_1 - 1" if dim == "n_edge" else str(dim) for dim in port.dims)
-        return export.symbolic_shape(",".join(said), scope=scope)
-
-    return [jax.ShapeDtypeStruct(shape(port), port.dtype) for port in ports]
+def _output(restored: Restored, n_node: int | str) -> Port:
+    if restored.task == "link":
+        return Port("logits", ("n_pair",), "float32")
+    model: Any = restored.model
+    return Port("logits", ("n_graph" if restored.task == "graph" else n_node, model.out), "float32")
 
 
-@contextlib.contextmanager
-def traceable(made: Program):
-    """Says in plain words what jax says of a program that has no form for all sizes."""
+def _fixed_nodes(restored: Restored) -> int | str:
+    """A model with a table for every node of its graph runs on as many nodes only."""
+    sites = {} if restored.quant is None else restored.quant.sites
+    tables = [state for state in sites.values() if type(state) is Learned]
+    return tables[0].step.shape[0] if tables else "n_node"
+
+
+def _reads_edges(restored: Restored) -> bool:
+    """Whether it cannot do without their features."""
+    if not restored.n_edge_feature:
+        return False
+    graph = from_edges([0], [1], nodes=np.zeros((2, restored.n_feature), np.float32))
     try:
-        yield
-    except Exception as error:  # `restore` has run it with numbers: it fails for the symbols.
-        name = type(made.restored.model).__name__
-        raise ValueError(
-            f"{name} cannot be exported: how it computes depends on the number of nodes or edges, "
-            f"which a file leaves open ({str(error).splitlines()[0]})"
-        ) from error
+        jax.eval_shape(restored.model.apply, restored.variables, graph)
+    except ValueError:
+        return True
+    return False
 
 
 def _answers(
@@ -142,6 +183,7 @@ def _answers(
     edges=None, graph_sizes=None, pairs=None,
 ) -> Array:  # fmt: skip
     sizes = jnp.full(1, nodes.shape[0]) if graph_sizes is None else graph_sizes
+    # Without `globals["real"]` nothing is padding, so that nobody asks for edges a graph.
     graph = GraphsTuple(
         nodes=nodes, edges=edges, senders=senders, receivers=receivers,
         globals=None, n_node=sizes, n_edge=sizes,
@@ -174,52 +216,3 @@ def _with_known_grids(restored: Restored) -> Quantizer | None:
         return jnp.clip(jnp.round(x * (1 / step)), low, high) * step, quant
 
     return quantizer._replace(value=value)
-
-
-def _fixed_nodes(restored: Restored) -> int | str:
-    """A model with a table for every node of its graph runs on as many nodes only."""
-    sites = {} if restored.quant is None else restored.quant.sites
-    tables = [state for state in sites.values() if type(state) is Learned]
-    return tables[0].step.shape[0] if tables else "n_node"
-
-
-def _reads_edges(restored: Restored) -> bool:
-    if not restored.n_edge_feature:
-        return False
-    blank = jax.ShapeDtypeStruct((1, restored.n_feature), np.float32), *[_IDS] * 2
-    sizes = {"graph_sizes": _IDS} if restored.task == "graph" else {}
-    try:
-        plain = restored._replace(quant=None, quantizer=None)
-        jax.eval_shape(
-            lambda v, *a, **k: _answers(plain, v, *a, **k), plain.variables, *blank, **sizes
-        )
-    except ValueError:  # Without edge features it cannot run.
-        return True
-    return False
-
-
-_IDS = jax.ShapeDtypeStruct((1,), np.int32)
-
-
-def _output(restored: Restored, n_node: int | str) -> Port:
-    if restored.task == "link":
-        return Port("logits", ("n_pair",), "float32")
-    rows = "n_graph" if restored.task == "graph" else n_node
-    return Port("logits", (rows, restored.model.out), "float32")
-
-
-def _weights(restored: Restored) -> dict[str, Weight]:
-    """All variables; those on a grid as their codes."""
-    leaves = {name: np.asarray(leaf) for name, leaf in named_leaves(restored.variables).items()}
-    stored = {name: Weight(leaf) for name, leaf in leaves.items()}
-    if restored.quantizer is None or restored.quant is None:
-        return stored
-    symmetric = restored.quantizer.symmetric_weights
-    for path, grid in restored.quantizer.grids(
-        restored.quant, restored.variables["params"]
-    ).items():
-        name = f"params/{path}"
-        codes = np.asarray(quantize(jnp.asarray(leaves[name]), grid, symmetric=symmetric))
-        zero = np.broadcast_to(np.asarray(grid.zero_point), grid.scale.shape).astype(codes.dtype)
-        stored[name] = Weight(codes, np.asarray(grid.scale), zero, int(grid.bits))
-    return stored

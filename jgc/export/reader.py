@@ -151,7 +151,8 @@ def _parts(data: bytes, name: str) -> tuple[dict[str, Any], bytes]:
 
 def _port(said: Any) -> Port:
     port = Port(**{**said, "dims": tuple(said["dims"])})
-    if port.dtype not in _KINDS or not all(isinstance(dim, int | str) for dim in port.dims):
+    known = isinstance(port.name, str) and port.dtype in _KINDS
+    if not known or not all(isinstance(dim, int | str) for dim in port.dims):
         raise ValueError(f"{said} is no array that a model takes")
     return port
 
@@ -234,17 +235,21 @@ def _fitting(port: Port, given: Any, sizes: dict[str, int]) -> np.ndarray:
 
 def _checked(port: Port, array: np.ndarray, sizes: dict[str, int]) -> np.ndarray:
     """The array in the type of the program, its numbers found possible."""
-    below, total = (sizes.get(n, n) if isinstance(n, str) else n for n in (port.below, port.total))
-    bad = np.zeros(array.shape, bool) if below == total == "" else array < 0
-    bad |= array >= below if below != "" else False
-    if bad.any():
-        place = np.argwhere(bad)[0].tolist()
-        top = " or more" if below == "" else f"..{below - 1}"
-        raise ValueError(f"`{port.name}{place}` is {array[tuple(place)]}; it must be 0{top}.")
-    if total != "" and array.sum() != total:
-        raise ValueError(f"`{port.name}` sums to {array.sum()}; there are {total} nodes.")
+    below, total = (_number(size, sizes) for size in (port.below, port.total))
+    if below is not None or total is not None:
+        bad = (array < 0) | (array >= (np.inf if below is None else below))
+        if bad.any():
+            place = np.argwhere(bad)[0].tolist()
+            due = "0 or more" if below is None else f"in 0..{below - 1}"
+            raise ValueError(f"`{port.name}{place}` is {array[tuple(place)]}; it must be {due}.")
+        if total is not None and array.sum() != total:
+            raise ValueError(f"`{port.name}` sums to {array.sum()}; there are {total} nodes.")
     with np.errstate(over="ignore"):  # Said below.
         array = array.astype(port.dtype)
     if not np.isfinite(array).all():
         raise ValueError(f"`{port.name}` holds numbers that are not finite as {port.dtype}.")
     return array
+
+
+def _number(size: int | str, sizes: dict[str, int]) -> int | None:
+    return sizes.get(size) if isinstance(size, str) else size

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import JaxprEqn
 from onnx.helper import np_dtype_to_tensor_dtype
 
-from jgc.export.convert import LARGEST_KNOWN, Converter, Dims, Rule, Tensor, known
+from jgc.export.convert import LARGEST_KNOWN, Converter, Dims, Equation, Rule, Tensor, known
 
 # jax's name -> ONNX's, where the two mean the same.
 _SAME = {
@@ -24,7 +23,7 @@ _SAME = {
 
 def on_elements(rule: Rule) -> Rule:
     """Marks a rule that treats every element alike, so that arguments need not be repeated."""
-    rule.on_elements = True  # type: ignore[attr-defined]
+    setattr(rule, "on_elements", True)  # noqa: B010 - a function has no such field to a checker
     return rule
 
 
@@ -44,7 +43,7 @@ def _all(tensor: Tensor, number: float) -> bool:
 
 
 @on_elements
-def _same(c: Converter, equation: JaxprEqn, *args: Tensor) -> Tensor:
+def _same(c: Converter, equation: Equation, *args: Tensor) -> Tensor:
     name = equation.primitive.name
     kept = _kept(name, *args) if len(args) == 2 else None
     if kept is not None and len(kept.held) == len(equation.outvars[0].aval.shape):
@@ -55,8 +54,8 @@ def _same(c: Converter, equation: JaxprEqn, *args: Tensor) -> Tensor:
 
 def _kept(name: str, a: Tensor, b: Tensor) -> Tensor | None:
     """The result of an operation that changes nothing, or whose result is known."""
-    whole_numbers = b.known is not None and b.known.dtype.kind in "iu"
     for x, y in ((a, b), (b, a)):
+        whole_numbers = x.known is not None and x.known.dtype.kind in "iu"
         if name == "and" and (_all(x, True) or _all(y, False)):
             return y
         if name == "or" and (_all(x, False) or _all(y, True)):
@@ -70,7 +69,10 @@ def _kept(name: str, a: Tensor, b: Tensor) -> Tensor | None:
 
 
 @on_elements
-def _select(c: Converter, equation: JaxprEqn, which: Tensor, no: Tensor, yes: Tensor) -> Tensor:
+def _select(c: Converter, equation: Equation, which: Tensor, *cases: Tensor) -> Tensor:
+    if len(cases) != 2:
+        raise ValueError("ONNX chooses between two only")
+    no, yes = cases
     taken = yes if _all(which, True) else no if _all(which, False) else None
     if taken is not None and len(taken.held) == len(equation.outvars[0].aval.shape):
         return taken
@@ -78,7 +80,7 @@ def _select(c: Converter, equation: JaxprEqn, which: Tensor, no: Tensor, yes: Te
 
 
 @on_elements
-def _convert(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _convert(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     dtype = np.dtype(equation.params["new_dtype"])
     if equation.invars[0].aval.dtype == dtype:
         return x
@@ -86,12 +88,12 @@ def _convert(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
 
 
 @on_elements
-def _identity(c: Converter, equation: JaxprEqn, *args: Tensor) -> Any:
+def _identity(c: Converter, equation: Equation, *args: Tensor) -> Any:
     return list(args)
 
 
 @on_elements
-def _round(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _round(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     if equation.params["rounding_method"] != jax.lax.RoundingMethod.TO_NEAREST_EVEN:
         raise ValueError("ONNX rounds halves to even only")
     return c.add("Round", x, held=x.held)
@@ -101,44 +103,44 @@ def _chain(*ops: str) -> Rule:
     """A rule of nodes one after the other."""
 
     @on_elements
-    def rule(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+    def rule(c: Converter, equation: Equation, x: Tensor) -> Tensor:
         return functools.reduce(lambda x, op: c.add(op, x, held=x.held), ops, x)
 
     return rule
 
 
 @on_elements
-def _not_equal(c: Converter, equation: JaxprEqn, a: Tensor, b: Tensor) -> Tensor:
+def _not_equal(c: Converter, equation: Equation, a: Tensor, b: Tensor) -> Tensor:
     equal = c.add("Equal", a, b, held=_joined(a, b))
     return c.add("Not", equal, held=equal.held)
 
 
 @on_elements
-def _expm1(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _expm1(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     one = known(np.ones([], equation.invars[0].aval.dtype))
     return c.add("Sub", c.add("Exp", x, held=x.held), one, held=x.held)
 
 
 @on_elements
-def _integer_pow(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _integer_pow(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     power = known(np.array(equation.params.get("y", 2), equation.invars[0].aval.dtype))
     return c.add("Pow", x, power, held=x.held)
 
 
 @on_elements
-def _shift_left(c: Converter, equation: JaxprEqn, x: Tensor, by: Tensor) -> Tensor:
+def _shift_left(c: Converter, equation: Equation, x: Tensor, by: Tensor) -> Tensor:
     """By a product: ONNX shifts unsigned numbers only."""
     two = known(np.array(2, equation.invars[1].aval.dtype))
     return c.add("Mul", x, c.add("Pow", two, by, held=by.held), held=_joined(x, by))
 
 
 @on_elements
-def _clamp(c: Converter, equation: JaxprEqn, low: Tensor, x: Tensor, high: Tensor) -> Tensor:
+def _clamp(c: Converter, equation: Equation, low: Tensor, x: Tensor, high: Tensor) -> Tensor:
     above = c.add("Max", x, low, held=_joined(x, low))
     return c.add("Min", above, high, held=_joined(above, high))
 
 
-def _broadcast(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _broadcast(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     rank, kept = len(equation.params["shape"]), equation.params["broadcast_dimensions"]
     new = tuple(axis for axis in range(rank) if axis not in kept)
     if x.known is not None:
@@ -151,7 +153,7 @@ def _broadcast(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
     return c.add("Unsqueeze", x, c.graph.ints(*new), held=held, natural=x.natural)
 
 
-def _reshape(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _reshape(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     dims = equation.params["new_sizes"]
     if x.known is not None and x.known.size == 1:
         return known(x.known.reshape([1] * len(dims)))
@@ -159,7 +161,7 @@ def _reshape(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
     return c.add("Reshape", name, c.shape(dims, True), held=dims, natural=x.natural)
 
 
-def _squeeze(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _squeeze(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     axes = equation.params["dimensions"]
     held = [dim for axis, dim in enumerate(x.held) if axis not in axes]
     if x.known is not None:
@@ -167,18 +169,18 @@ def _squeeze(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
     return c.add("Squeeze", x, c.graph.ints(*axes), held=held, natural=x.natural)
 
 
-def _transpose(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _transpose(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     axes = equation.params["permutation"]
     return c.add("Transpose", x, perm=axes, held=[x.held[axis] for axis in axes])
 
 
-def _concatenate(c: Converter, equation: JaxprEqn, *args: Tensor) -> Tensor:
+def _concatenate(c: Converter, equation: Equation, *args: Tensor) -> Tensor:
     names = [c.whole(x, atom.aval.shape) for x, atom in zip(args, equation.invars, strict=True)]
     held, axis = equation.outvars[0].aval.shape, equation.params["dimension"]
     return c.add("Concat", *names, axis=axis, held=held, natural=all(x.natural for x in args))
 
 
-def _iota(c: Converter, equation: JaxprEqn) -> Tensor:
+def _iota(c: Converter, equation: Equation) -> Tensor:
     dims, along = equation.params["shape"], equation.params["dimension"]
     if all(isinstance(dim, int) for dim in dims) and math.prod(dims) <= LARGEST_KNOWN:
         return known(equation.primitive.bind(**equation.params))
@@ -194,7 +196,7 @@ def _iota(c: Converter, equation: JaxprEqn) -> Tensor:
     return c.add("Unsqueeze", counted, c.graph.ints(*others), held=held, natural=True)
 
 
-def _size(c: Converter, equation: JaxprEqn) -> Tensor:
+def _size(c: Converter, equation: Equation) -> Tensor:
     to = np_dtype_to_tensor_dtype(np.dtype(equation.outvars[0].aval.dtype))
     scalar = c.graph.node("Squeeze", c.size(equation.params["dim"]), c.graph.ints(0))
     return c.add("Cast", scalar, to=to, held=(), natural=True)

@@ -3,16 +3,15 @@
 from typing import Any
 
 import numpy as np
-from jax.extend.core import JaxprEqn
 from onnx import TensorProto
 
-from jgc.export.convert import Converter, Dims, Rule, Tensor
+from jgc.export.convert import Converter, Dims, Equation, Rule, Tensor
 
 _FIRST = np.iinfo(np.int64).min  # As the end of a slice that runs backwards: up to the start.
 
 
 def _reduced(op: str) -> Rule:
-    def rule(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+    def rule(c: Converter, equation: Equation, x: Tensor) -> Tensor:
         axes = c.graph.ints(*equation.params["axes"])
         name = c.whole(x, equation.invars[0].aval.shape)
         held = equation.outvars[0].aval.shape
@@ -25,14 +24,14 @@ def _reduced(op: str) -> Rule:
     return rule
 
 
-def _cumsum(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _cumsum(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     dims = equation.invars[0].aval.shape
     axis = c.graph.constant(np.array(equation.params["axis"], np.int64))
     backwards = int(equation.params["reverse"])
     return c.add("CumSum", c.whole(x, dims), axis, reverse=backwards, held=dims, natural=x.natural)
 
 
-def _dot(c: Converter, equation: JaxprEqn, a: Tensor, b: Tensor) -> Tensor:
+def _dot(c: Converter, equation: Equation, a: Tensor, b: Tensor) -> Tensor:
     (over_a, over_b), (batch_a, batch_b) = equation.params["dimension_numbers"]
     dims = [atom.aval.shape for atom in equation.invars]
     names = [c.whole(x, d) for x, d in zip((a, b), dims, strict=True)]
@@ -51,7 +50,7 @@ def _dot(c: Converter, equation: JaxprEqn, a: Tensor, b: Tensor) -> Tensor:
     return c.add("Einsum", *names, equation=text, held=held)
 
 
-def _slice(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _slice(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     params, dims = equation.params, equation.invars[0].aval.shape
     steps = params["strides"] or [1] * len(dims)
     bounds = params["start_indices"], params["limit_indices"], steps
@@ -70,13 +69,13 @@ def _cut(c: Converter, name: str, dims: Dims, axes, starts, ends, steps) -> str:
     return c.graph.node("Slice", name, c.shape(starts), c.shape(ends), *where)
 
 
-def _rev(c: Converter, equation: JaxprEqn, x: Tensor) -> Tensor:
+def _rev(c: Converter, equation: Equation, x: Tensor) -> Tensor:
     axes, dims = equation.params["dimensions"], equation.invars[0].aval.shape
     starts, ends, steps = (c.graph.ints(*[n] * len(axes)) for n in (-1, _FIRST, -1))
     return c.add("Slice", c.whole(x, dims), starts, ends, c.graph.ints(*axes), steps, held=dims)
 
 
-def _gather(c: Converter, equation: JaxprEqn, x: Tensor, indices: Tensor) -> Tensor:
+def _gather(c: Converter, equation: Equation, x: Tensor, indices: Tensor) -> Tensor:
     dims, held = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
     numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
     rank = len(equation.invars[1].aval.shape)
@@ -118,7 +117,7 @@ def _scatter(reduction: str) -> Rule:
     runs of five were wrong.
     """
 
-    def rule(c: Converter, equation: JaxprEqn, x: Tensor, at: Tensor, updates: Tensor) -> Tensor:
+    def rule(c: Converter, equation: Equation, x: Tensor, at: Tensor, updates: Tensor) -> Tensor:
         dims, ids_dims, update_dims = (atom.aval.shape for atom in equation.invars)
         numbers = equation.params["dimension_numbers"]
         if (
@@ -138,7 +137,7 @@ def _scatter(reduction: str) -> Rule:
     return rule
 
 
-def _scan(c: Converter, equation: JaxprEqn, *args: Tensor) -> list[Tensor]:
+def _scan(c: Converter, equation: Equation, *args: Tensor) -> list[Tensor]:
     """A loop of known length, written out."""
     params = equation.params
     fixed, carried = params["num_consts"], params["num_consts"] + params["num_carry"]
@@ -160,7 +159,7 @@ def _row(c: Converter, x: Tensor, dims: Dims, i: int) -> Tensor:
     return c.add("Gather", c.whole(x, dims), row, axis=0, held=dims[1:], natural=x.natural)
 
 
-def _stack(c: Converter, equation: JaxprEqn, *args: Tensor) -> Tensor:
+def _stack(c: Converter, equation: Equation, *args: Tensor) -> Tensor:
     return _stacked(c, args, equation.outvars[0].aval.shape, equation.params["axis"])
 
 
