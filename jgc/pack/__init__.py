@@ -2,6 +2,7 @@
 
 from jgc.pack.artefact import Artefact, load, save
 from jgc.pack.cost import Cost, Operation, aggregate, linear, total
+from jgc.pack.fused import infer
 from jgc.pack.integer import IntegerModel, integer_apply, integer_model
 from jgc.pack.size import dense_bytes, file_bytes, values_bytes
 from jgc.pack.tensor import TensorInfo
@@ -15,6 +16,7 @@ __all__ = [
     "aggregate",
     "dense_bytes",
     "file_bytes",
+    "infer",
     "integer_apply",
     "integer_model",
     "linear",
