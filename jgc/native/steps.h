@@ -1,4 +1,4 @@
-// What follows a sum, done before it leaves the registers.
+// What follows a sum, done before it goes back to memory.
 
 #ifndef JGC_NATIVE_STEPS_H_
 #define JGC_NATIVE_STEPS_H_
@@ -43,47 +43,61 @@ JGC_INLINE Lanes<float, N> clipped(Lanes<float, N> t, float low, float high) {
   return t > high ? high - Lanes<float, N>{} : t;
 }
 
+// One step of some vectors: `all(change)` puts `change(t, row, column)` in the place of each vector
+// t, where `column()` are the numbers of the table for its columns.
+template <typename All>
+JGC_INLINE void one_step(Step step, const float* table, const All& all) {
+  using Values = Lanes<float, 16>;
+  auto on_grid = [&](Values t) __attribute__((always_inline)) {
+    return clipped<16>(rounded<16>(t * table[0]), table[1], table[2]);
+  };
+  switch (step) {
+    case Step::kTimesRow:
+      return all([&](Values t, int64_t row, auto) __attribute__((always_inline)) {
+        return t * table[row];
+      });
+    case Step::kTimesColumn:
+      return all([](Values t, int64_t, auto column) __attribute__((always_inline)) {
+        return t * column();
+      });
+    case Step::kPlusColumn:
+      return all([](Values t, int64_t, auto column) __attribute__((always_inline)) {
+        return t + column();
+      });
+    case Step::kTimes:
+      return all([&](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return t * table[0];
+      });
+    case Step::kRelu:
+      return all([](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return t > 0.0f ? t : Values{};
+      });
+    case Step::kGrid:
+      return all([&](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return on_grid(t) * table[3];
+      });
+    case Step::kCodes:
+      return all([&](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return on_grid(t) + table[3];
+      });
+  }
+}
+
 // 16 K values of a row, from column `at` on, of which `n` are there, through all steps and to `to`.
 template <int K, typename Out>
 JGC_INLINE void finish(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at, int n,
                        Out* to) {
   const int n_last = n - 16 * (K - 1);
-  auto all = [&](auto change) __attribute__((always_inline)) {
-    for (int k = 0; k < K; ++k) change(k);
-  };
   for (int64_t i = 0; i < steps.n; ++i) {
     const float* table = steps.tables + steps.list[2 * i + 1];
-    auto column = [&](int k) __attribute__((always_inline)) {
-      return load<16>(table + at + 16 * k, k + 1 < K ? 16 : n_last);
-    };
-    auto on_grid = [&](int k) __attribute__((always_inline)) {
-      return clipped<16>(rounded<16>(t[k] * table[0]), table[1], table[2]);
-    };
-    switch (static_cast<Step>(steps.list[2 * i])) {
-      case Step::kTimesRow:
-        all([&](int k) __attribute__((always_inline)) { t[k] *= table[row]; });
-        break;
-      case Step::kTimesColumn:
-        all([&](int k) __attribute__((always_inline)) { t[k] *= column(k); });
-        break;
-      case Step::kPlusColumn:
-        all([&](int k) __attribute__((always_inline)) { t[k] += column(k); });
-        break;
-      case Step::kTimes:
-        all([&](int k) __attribute__((always_inline)) { t[k] *= table[0]; });
-        break;
-      case Step::kRelu:
-        all([&](int k) __attribute__((always_inline)) {
-          t[k] = t[k] > 0.0f ? t[k] : Lanes<float, 16>{};
+    one_step(static_cast<Step>(steps.list[2 * i]), table, [&](auto change)
+             __attribute__((always_inline)) {
+      for (int k = 0; k < K; ++k) {
+        t[k] = change(t[k], row, [&]() __attribute__((always_inline)) {
+          return load<16>(table + at + 16 * k, k + 1 < K ? 16 : n_last);
         });
-        break;
-      case Step::kGrid:
-        all([&](int k) __attribute__((always_inline)) { t[k] = on_grid(k) * table[3]; });
-        break;
-      case Step::kCodes:
-        all([&](int k) __attribute__((always_inline)) { t[k] = on_grid(k) + table[3]; });
-        break;
-    }
+      }
+    });
   }
   for (int k = 0; k < K; ++k) {
     const int here = k + 1 < K ? 16 : n_last;
