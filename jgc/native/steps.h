@@ -3,6 +3,7 @@
 #ifndef JGC_NATIVE_STEPS_H_
 #define JGC_NATIVE_STEPS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -87,20 +88,20 @@ JGC_INLINE void one_step(Step step, const float* table, const All& all) {
 template <int K, typename Out>
 JGC_INLINE void finish(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at, int n,
                        Out* to) {
-  const int n_last = n - 16 * (K - 1);
+  auto there = [&](int k) __attribute__((always_inline)) { return std::clamp(n - 16 * k, 0, 16); };
   for (int64_t i = 0; i < steps.n; ++i) {
     const float* table = steps.tables + steps.list[2 * i + 1];
     one_step(static_cast<Step>(steps.list[2 * i]), table, [&](auto change)
              __attribute__((always_inline)) {
       for (int k = 0; k < K; ++k) {
         t[k] = change(t[k], row, [&]() __attribute__((always_inline)) {
-          return load<16>(table + at + 16 * k, k + 1 < K ? 16 : n_last);
+          return load<16>(table + at + 16 * k, there(k));
         });
       }
     });
   }
   for (int k = 0; k < K; ++k) {
-    const int here = k + 1 < K ? 16 : n_last;
+    const int here = there(k);
     if constexpr (std::is_same_v<Out, float>) {
       store<16>(to + 16 * k, t[k], here);
     } else {
