@@ -209,13 +209,12 @@ def predict(
         restored = pack.restore(_file(artefact))
         data, number = data_for(restored, dataset, task, split)
         found = pack.predict(restored, data, number)
-    accepted = restored.meta.get("test")
     print(f"{data.name} ({found.split}), {data.task}: {metric_name(found.metric)}")
-    print(f"  here       {score(found.score, found.metric)}")
-    if accepted is not None:
-        trained = restored.meta.get("config", {}).get("split", "")
-        print(f"  artefact   {score(accepted, found.metric)}  ({restored.dataset} {trained})")
-    print(f"a pass takes {found.runtime.ms:.3g} ms (median; range {found.runtime.iqr_ms:.2g})")
+    print(f"  test part      {score(found.score, found.metric)}")
+    if "test" in restored.meta:
+        print(f"  accepted with  {score(restored.meta['test'], found.metric)}")
+    ms, iqr_ms = found.runtime.ms, found.runtime.iqr_ms
+    print(f"a pass takes {ms:.3g} ms (median; interquartile range {iqr_ms:.2g})")
     print(f"runs on {found.runtime.explain}")
     if out is not None:
         write_atomic(out, to_csv(found, data, number).encode())
@@ -243,9 +242,11 @@ def _warnings_as_notes():
     """Prints warnings as sentences, without the line of code that they come from."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        try:
+            yield
+        finally:
+            for warning in caught:
+                print(f"warning: {warning.message}", file=sys.stderr)
 
 
 def _console():

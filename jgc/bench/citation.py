@@ -57,7 +57,7 @@ def inference(model) -> Work:
     cora = _cora()
     graph, layout = jax.tree.map(jnp.asarray, cora.graphs[0]), jgc.graph.layout(cora.graphs[0])
     params = model.init(jax.random.key(0), graph, layout)["params"]
-    run = jax.jit(lambda params, graph, layout: jgc.apply(model, params, graph, layout=layout)[0])
+    run = jax.jit(lambda params, graph, layout: jgc.pack.infer(model, params, graph, layout))
     return repeated(lambda: run(params, graph, layout).block_until_ready())
 
 

@@ -30,7 +30,7 @@ def _network():
 def float32() -> Work:
     """Milliseconds of a pass in float32."""
     model, params, graph, layout = _network()
-    run = jax.jit(lambda params, graph, layout: jgc.apply(model, params, graph, layout=layout)[0])
+    run = jax.jit(lambda params, graph, layout: jgc.pack.infer(model, params, graph, layout))
     return repeated(lambda: run(params, graph, layout).block_until_ready())
 
 

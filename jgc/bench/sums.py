@@ -100,7 +100,7 @@ def bandwidth() -> Work:
 
 
 def _traffic(n_node: int, n_edge: int, width: int) -> dict[str, int]:
-    """Bytes that a sum asks for: every gathered row, or every row but once (no cache, all cache)."""
+    """Bytes that a sum asks for: every gathered row (no cache), or each row once (all cache)."""
     lists = 8 * n_edge + 4 * n_node
     row = width * WIDTH
     return {

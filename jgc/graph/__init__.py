@@ -17,8 +17,9 @@ from jgc.graph.build import from_networkx as from_networkx
 from jgc.graph.build import from_pyg as from_pyg
 from jgc.graph.build import from_scipy as from_scipy
 from jgc.graph.codes import Codes as Codes
+from jgc.graph.codes import Floats as Floats
 from jgc.graph.codes import Pending as Pending
-from jgc.graph.codes import as_codes as as_codes
+from jgc.graph.codes import as_operand as as_operand
 from jgc.graph.codes import on_grid as on_grid
 from jgc.graph.codes import relu as relu
 from jgc.graph.collection import Budget as Budget

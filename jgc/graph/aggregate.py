@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jgc.graph import native
-from jgc.graph.codes import as_codes
+from jgc.graph.codes import as_operand
 from jgc.graph.layout import Layout
 from jgc.graph.product import at_cols, edge_max, edge_sum, product, resolve
 from jgc.graph.softmax import row_softmax
@@ -49,10 +49,10 @@ def aggregate(
         >>> [aggregate(x, path, reduce=r).tolist() for r in ("sum", "mean", "max")]
         [[[0.0], [6.0]], [[0.0], [3.0]], [[0.0], [5.0]]]
     """
-    codes = as_codes(values)
-    if codes is not None and weights is None and reduce in ("sum", "mean"):
+    operand = as_operand(values)
+    if operand is not None and weights is None and reduce in ("sum", "mean"):
         if own is None or (reduce == "sum" and jnp.ndim(own) < 2):
-            total = codes.summed(layout.edges, own)
+            total = operand.summed(layout.edges, own)
             if reduce == "sum":
                 return total
             return total * (1.0 / jnp.maximum(layout.in_degree, 1))[:, None]

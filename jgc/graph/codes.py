@@ -1,9 +1,10 @@
-"""Arrays of codes, and results that wait: how a model computes in integers without knowing.
+"""Arrays of codes, and results that wait: how a model runs on fused kernels without knowing.
 
-`Codes` are bytes on a grid; `Pending` is an integer sum whose steps are not done yet. Both act as
-arrays. What fits the kernels (a row or column of factors, a bias, ReLU, another grid) is added to
-the steps that wait; other operators and methods decode to float32 first. Functions of `jax.numpy`
-may refuse them, so only modules that say `integer = True` are handed any.
+`Codes` are bytes on a grid, `Floats` plain numbers; `Pending` is a sum or product of either whose
+steps are not done yet. All act as arrays. What fits the
+kernels (a row or column of factors, a bias, ReLU, another grid) is added to the steps that wait;
+other operators and methods decode to float32 first. Functions of `jax.numpy` may refuse them, so
+only modules that say `fused = True` are handed any.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +14,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.graph.integer import ByteWeights, Step, Steps, byte_matmul, byte_sum, through
+from jgc.graph.features import SparseRows
+from jgc.graph.fused import float_sum
+from jgc.graph.integer import ByteWeights, byte_matmul, byte_sum
+from jgc.graph.steps import Step, Steps, through
 from jgc.graph.structure import Structure
 
 
@@ -84,8 +88,46 @@ class Codes(_Decodes):
         return Pending(run, (pattern.n_row, self.codes.shape[1]), (factor,), self.backend)
 
 
+class Floats(_Decodes):
+    """Float32 values whose sums and products wait for what follows them.
+
+    Attributes:
+        values: Float32 `[n, width]`, or sparse rows.
+        backend: That sums them.
+    """
+
+    def __init__(self, values: Any, backend: str):
+        self.values, self.backend = values, backend
+
+    def __jax_array__(self) -> Array:
+        """The values themselves."""
+        return self.values
+
+    def matmul(self, kernel: Array) -> Any:
+        """`values @ kernel`."""
+
+        def run(todo: Steps, out) -> Array:
+            x = self.values
+            if isinstance(x, SparseRows):
+                return float_sum(x.structure, x.values, kernel, todo, backend=self.backend)
+            return through(todo, x @ kernel, out)
+
+        return Pending(run, (self.values.shape[0], kernel.shape[1]), (), self.backend, floats=True)
+
+    def summed(self, pattern: Structure, own: Array | None) -> Any:
+        """Sums over the rows of a pattern, each row's own value `own` times."""
+        if own is not None:
+            own = jnp.broadcast_to(jnp.asarray(own, jnp.float32), (pattern.n_row,))
+
+        def run(todo: Steps, out) -> Array:
+            del out  # Floats lie on no grid, so nothing but float32 is asked for.
+            return float_sum(pattern, None, self.values, todo, own=own, backend=self.backend)
+
+        return Pending(run, (pattern.n_row, self.values.shape[1]), (), self.backend, floats=True)
+
+
 class Pending(_Decodes):
-    """A float32 array that is an integer sum and the steps that it still has to pass.
+    """A float32 array that is a sum or a product and the steps that it still has to pass.
 
     Attributes:
         shape: `(n, width)`.
@@ -101,8 +143,10 @@ class Pending(_Decodes):
         shape: tuple[int, int],
         steps: Steps,
         backend: str,
+        floats: bool = False,
     ):
         self._run, self.shape, self.steps, self._backend = run, shape, steps, backend
+        self._floats = floats
         self._grid: tuple[Array, Array, Array] | None = None  # step, zero, top
         self._values: Array | None = None
         self._codes: Codes | None = None
@@ -113,10 +157,10 @@ class Pending(_Decodes):
         rounded._grid = step, zero, top
         return rounded
 
-    def codes(self) -> Codes | None:
-        """As codes, where rounding to a grid was the last step; else `None`."""
+    def operand(self) -> Codes | Floats | None:
+        """As codes, where rounding to a grid was the last step, or as floats if it was made so."""
         if self._grid is None:
-            return None
+            return Floats(self.__jax_array__(), self._backend) if self._floats else None
         if self._codes is None:
             step, zero, top = self._grid
             last = Step("codes", _bounds(step, zero, top, zero))
@@ -163,7 +207,7 @@ class Pending(_Decodes):
 
     def _then(self, name: str, table: Array) -> "Pending":
         step = Step(name, jnp.asarray(table, jnp.float32))
-        return Pending(self._run, self.shape, (*self.steps, step), self._backend)
+        return Pending(self._run, self.shape, (*self.steps, step), self._backend, self._floats)
 
 
 def on_grid(x: Any, step: Array, zero: Array, top: Array, backend: str) -> Codes | Pending:
@@ -196,9 +240,9 @@ def relu(x: Any) -> Any:
     return x.relu() if isinstance(x, Pending) else jnp.maximum(x, 0)
 
 
-def as_codes(x: Any) -> Codes | None:
-    """The codes of a value that has some; `None` for plain arrays and what is on no grid."""
-    return x if isinstance(x, Codes) else x.codes() if isinstance(x, Pending) else None
+def as_operand(x: Any) -> Codes | Floats | None:
+    """What fused sums and products of a value run on; `None` for plain arrays."""
+    return x if isinstance(x, Codes | Floats) else x.operand() if isinstance(x, Pending) else None
 
 
 def _bounds(step: Array, zero: Array, top: Array, last: Array) -> Array:

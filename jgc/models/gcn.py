@@ -37,7 +37,7 @@ class GCNConv(nn.Module):
         arXiv 1609.02907, eq. 2.
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     features: int
 
@@ -112,7 +112,7 @@ class GCN(nn.Module):
         (3, 2)
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     hidden: int = 64
     out: int = 64

@@ -35,7 +35,7 @@ class GINConv(nn.Module):
         arXiv 1810.00826, eq. 4.1.
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     features: int
     batch_norm: bool = True
@@ -72,7 +72,7 @@ class GIN(nn.Module):
         ['batch_stats', 'params']
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     hidden: int = 64
     out: int = 64

@@ -77,7 +77,7 @@ class Dropout(nn.Module):
         rate: Probability in `[0, 1)` of dropping an entry.
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     rate: float
 
@@ -99,7 +99,7 @@ class BatchNorm(nn.Module):
         Ioffe and Szegedy, arXiv 1502.03167, algorithm 1.
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, x: Array, mask: Array, train: bool) -> Array:
@@ -135,7 +135,7 @@ class MLP2(nn.Module):
         norm_last: Normalise at the end instead, after one more ReLU.
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     hidden: int
     features: int

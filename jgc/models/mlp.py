@@ -32,7 +32,7 @@ class MLP(nn.Module):
         (2, 3)
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     hidden: int = 64
     out: int = 64

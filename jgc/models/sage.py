@@ -34,7 +34,7 @@ class SAGEConv(nn.Module):
         arXiv 1706.02216, algorithm 1 with the mean aggregator.
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     features: int
     reduce: str = "mean"
@@ -69,7 +69,7 @@ class GraphSAGE(nn.Module):
         ['neighbour', 'self']
     """
 
-    integer: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     hidden: int = 64
     out: int = 64

@@ -16,7 +16,7 @@ from jgc.native.compiler import BuildError, build, file_name
 
 TARGETS = (
     "product", "max", "dots", "entry_sum", "entry_max", "softmax", "softmax_gradient",
-    "byte_sum", "byte_matmul",
+    "float_sum", "byte_sum", "byte_matmul",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@
 
 #include "lanes.h"
 #include "product.h"
+#include "steps.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -20,95 +21,8 @@
 
 namespace jgc {
 
-// What happens to a sum before it is written. `jgc/graph/integer.py` has the same list.
-enum class Step : int32_t {
-  kTimesRow,    // t *= table[row]
-  kTimesColumn, // t *= table[column]
-  kPlusColumn,  // t += table[column]
-  kTimes,       // t *= table[0]
-  kRelu,        // t = max(t, 0)
-  kGrid,        // t = (clip(round(t * table[0]), table[1], table[2])) * table[3]
-  kCodes,       // t = clip(round(t * table[0]), table[1], table[2]) + table[3], the last step
-};
-
-// The steps of one call. A table lies at `tables + offset`.
-struct Steps {
-  const int32_t* list;  // [n, 2]: which, and where its table begins
-  int64_t n;
-  const float* tables;
-};
-
-template <int N>
-JGC_INLINE Lanes<float, N> rounded(Lanes<float, N> t) {
-  // Adding and taking away 1.5 * 2^23 rounds to the nearest, halves to even, as XLA does, for all
-  // that a grid of bytes can hold; what lies beyond is clipped first.
-  t = t > 4.0e6f ? 4.0e6f - Lanes<float, N>{} : t;
-  t = t < -4.0e6f ? -4.0e6f - Lanes<float, N>{} : t;
-  return (t + 12582912.0f) - 12582912.0f;
-}
-
-template <int N>
-JGC_INLINE Lanes<float, N> clipped(Lanes<float, N> t, float low, float high) {
-  t = t < low ? low - Lanes<float, N>{} : t;
-  return t > high ? high - Lanes<float, N>{} : t;
-}
-
-template <int K>
-JGC_INLINE void to_floats(const Lanes<int32_t, 16> (&sums)[K], Lanes<float, 16> (&t)[K]) {
-  for (int k = 0; k < K; ++k) t[k] = __builtin_convertvector(sums[k], Lanes<float, 16>);
-}
-
-// 16 K values of a row, from column `at` on, of which `n` are there, through all steps and to `to`.
-template <int K, typename Out>
-JGC_INLINE void finish(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at, int n,
-                       Out* to) {
-  const int n_last = n - 16 * (K - 1);
-  auto all = [&](auto change) __attribute__((always_inline)) {
-    for (int k = 0; k < K; ++k) change(k);
-  };
-  for (int64_t i = 0; i < steps.n; ++i) {
-    const float* table = steps.tables + steps.list[2 * i + 1];
-    auto column = [&](int k) __attribute__((always_inline)) {
-      return load<16>(table + at + 16 * k, k + 1 < K ? 16 : n_last);
-    };
-    auto on_grid = [&](int k) __attribute__((always_inline)) {
-      return clipped<16>(rounded<16>(t[k] * table[0]), table[1], table[2]);
-    };
-    switch (static_cast<Step>(steps.list[2 * i])) {
-      case Step::kTimesRow:
-        all([&](int k) __attribute__((always_inline)) { t[k] *= table[row]; });
-        break;
-      case Step::kTimesColumn:
-        all([&](int k) __attribute__((always_inline)) { t[k] *= column(k); });
-        break;
-      case Step::kPlusColumn:
-        all([&](int k) __attribute__((always_inline)) { t[k] += column(k); });
-        break;
-      case Step::kTimes:
-        all([&](int k) __attribute__((always_inline)) { t[k] *= table[0]; });
-        break;
-      case Step::kRelu:
-        all([&](int k) __attribute__((always_inline)) {
-          t[k] = t[k] > 0.0f ? t[k] : Lanes<float, 16>{};
-        });
-        break;
-      case Step::kGrid:
-        all([&](int k) __attribute__((always_inline)) { t[k] = on_grid(k) * table[3]; });
-        break;
-      case Step::kCodes:
-        all([&](int k) __attribute__((always_inline)) { t[k] = on_grid(k) + table[3]; });
-        break;
-    }
-  }
-  for (int k = 0; k < K; ++k) {
-    const int here = k + 1 < K ? 16 : n_last;
-    if constexpr (std::is_same_v<Out, float>) {
-      store<16>(to + 16 * k, t[k], here);
-    } else {
-      const auto whole = __builtin_convertvector(t[k], Lanes<int32_t, 16>);
-      store<16>(to + 16 * k, __builtin_convertvector(whole, Lanes<uint8_t, 16>), here);
-    }
-  }
+JGC_INLINE Lanes<float, 16> to_floats(Lanes<int32_t, 16> sums) {
+  return __builtin_convertvector(sums, Lanes<float, 16>);
 }
 
 // Sums of unsigned bytes over the entries of a row, and the row itself as often as `own` says.
@@ -125,67 +39,72 @@ struct ByteSums {
   Out* y;
 };
 
-template <int N>
-struct InOrder {
-  Lanes<int32_t, 16> parts[N / 16];
-};
-
-// Values of even and of odd columns side by side again.
-template <int N>
-JGC_INLINE InOrder<N> in_order(Lanes<int32_t, N / 2> even, Lanes<int32_t, N / 2> odd) {
-  int32_t both[N];
-  for (int i = 0; i < N / 2; ++i) both[2 * i] = even[i], both[2 * i + 1] = odd[i];
-  InOrder<N> result;
-  std::memcpy(&result, both, sizeof(result));
-  return result;
+// Values of even and of odd columns side by side again, 16 columns from `half` of the 32 on.
+JGC_INLINE Lanes<float, 16> side_by_side(Lanes<float, 16> even, Lanes<float, 16> odd, bool upper) {
+  const auto low = __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6,
+                                           22, 7, 23);
+  const auto high = __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                            29, 14, 30, 15, 31);
+  return upper ? high : low;
 }
 
-template <int N, typename Out>
-JGC_INLINE void byte_sums(const ByteSums<Out>& g, int64_t row, int64_t at, int n_last) {
-  using Wide = Lanes<int32_t, N / 2>;
-  using Pairs = Lanes<uint16_t, N / 2>;
+// Columns [at, at + 32 K) of one row, of which `n` are there: 32 bytes are 16 pairs of neighbours.
+template <int K, typename Out>
+JGC_INLINE void byte_sums(const ByteSums<Out>& g, int64_t row, int64_t at, int n) {
+  using Wide = Lanes<int32_t, 16>;
+  using Pairs = Lanes<uint16_t, 16>;
   const int64_t first = g.rows.indptr[row], last = g.rows.indptr[row + 1],
                 end = g.rows.n_entry();
-  auto pairs_at = [&](int64_t i) __attribute__((always_inline)) {
+  auto pairs_at = [&](int64_t i, int k) __attribute__((always_inline)) {
     Pairs raw = {};
     const uint8_t* from = g.x + i * g.width + at;
-    std::memcpy(&raw, from, from + N <= g.x_end ? N : n_last);
+    const bool is_whole = from + 32 * K <= g.x_end || n >= 32 * (k + 1);
+    std::memcpy(&raw, from + 32 * k, is_whole ? 32 : std::max(0, n - 32 * k));
     return raw;
   };
   const int32_t shift = -g.zero * static_cast<int32_t>(last - first);
-  Wide even = shift - Wide{}, odd = shift - Wide{};
+  Wide even[K], odd[K];
+#pragma GCC unroll 2
+  for (int k = 0; k < K; ++k) even[k] = odd[k] = shift - Wide{};
   for (int64_t e = first; e < last;) {
-    Pairs few_even = {}, few_odd = {};
+    Pairs few_even[K] = {}, few_odd[K] = {};
     for (const int64_t stop = std::min(last, e + 256); e < stop; ++e) {
-      ask_ahead<N>(g.cols, e, end, g.x + at, g.width);
-      const Pairs raw = pairs_at(g.cols[e]);
-      few_even += raw & 255;
-      few_odd += raw >> 8;
+      ask_ahead<32 * K>(g.cols, e, end, g.x + at, g.width);
+#pragma GCC unroll 2
+      for (int k = 0; k < K; ++k) {
+        const Pairs raw = pairs_at(g.cols[e], k);
+        few_even[k] += raw & 255;
+        few_odd[k] += raw >> 8;
+      }
     }
-    even += __builtin_convertvector(few_even, Wide);
-    odd += __builtin_convertvector(few_odd, Wide);
+#pragma GCC unroll 2
+    for (int k = 0; k < K; ++k) {
+      even[k] += __builtin_convertvector(few_even[k], Wide);
+      odd[k] += __builtin_convertvector(few_odd[k], Wide);
+    }
   }
-  Lanes<float, 16> t[N / 16];
-  to_floats<N / 16>(in_order<N>(even, odd).parts, t);
-  if (g.own) {
-    const Pairs raw = pairs_at(row);
-    Lanes<float, 16> own[N / 16];
-    to_floats<N / 16>(in_order<N>(__builtin_convertvector(raw & 255, Wide) - g.zero,
-                                  __builtin_convertvector(raw >> 8, Wide) - g.zero)
-                          .parts,
-                      own);
-    for (int k = 0; k < N / 16; ++k) t[k] += own[k] * g.own[row];
+  Lanes<float, 16> t[2 * K];
+#pragma GCC unroll 2
+  for (int k = 0; k < K; ++k) {
+    auto evens = to_floats(even[k]), odds = to_floats(odd[k]);
+    if (g.own) {
+      const Pairs raw = pairs_at(row, k);
+      evens += to_floats(__builtin_convertvector(raw & 255, Wide) - g.zero) * g.own[row];
+      odds += to_floats(__builtin_convertvector(raw >> 8, Wide) - g.zero) * g.own[row];
+    }
+    t[2 * k] = side_by_side(evens, odds, false);
+    t[2 * k + 1] = side_by_side(evens, odds, true);
   }
-  finish<N / 16>(g.steps, t, row, at, n_last, g.y + row * g.width + at);
+  finish<2 * K>(g.steps, t, row, at, n, g.y + row * g.width + at);
 }
 
 template <typename Out>
 JGC_INLINE void byte_sum_rows(const ByteSums<Out>& g, int64_t first_row, int64_t last_row) {
   for (int64_t row = first_row; row < last_row; ++row) {
     int64_t at = 0;
-    for (; at + 64 <= g.width; at += 64) byte_sums<64>(g, row, at, 64);
-    for (; at < g.width; at += 16) {
-      byte_sums<16>(g, row, at, static_cast<int>(std::min<int64_t>(16, g.width - at)));
+    for (; at + 64 <= g.width; at += 64) byte_sums<2>(g, row, at, 64);
+    for (; at < g.width; at += 32) {
+      byte_sums<1>(g, row, at, static_cast<int>(std::min<int64_t>(32, g.width - at)));
     }
   }
 }
@@ -207,39 +126,42 @@ struct ByteProduct {
 
 #define JGC_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
-// Adds the products of bytes k to k + 3 of R rows, of which `n_byte` are there.
-template <int R, int T, typename Out>
-JGC_VNNI JGC_INLINE void add_four(const ByteProduct<Out>& p, int64_t row, int64_t at, int64_t k,
-                                  int64_t n_byte, __m512i (&sums)[R][T]) {
-  const int64_t padded = (p.width + 15) / 16 * 16;
-  __m512i w[T];
-  for (int t = 0; t < T; ++t) w[t] = _mm512_loadu_si512(p.w + k * padded + 4 * (at + 16 * t));
-  for (int r = 0; r < R; ++r) {
-    int32_t four = 0;
-    std::memcpy(&four, p.x + (row + r) * p.depth + k, n_byte);
-    const __m512i x = _mm512_set1_epi32(four);
-    for (int t = 0; t < T; ++t) sums[r][t] = _mm512_dpbusd_epi32(sums[r][t], x, w[t]);
-  }
-}
-
 // R rows by 16 T columns: every byte of w that is loaded meets R rows.
 template <int R, int T, typename Out>
 JGC_VNNI JGC_INLINE void tile(const ByteProduct<Out>& p, int64_t row, int64_t at) {
-  const int64_t whole = p.depth / 4 * 4;
+  const int64_t whole = p.depth / 4 * 4, padded = (p.width + 15) / 16 * 16;
   __m512i sums[R][T];
+#pragma GCC unroll 4
   for (int t = 0; t < T; ++t) {
     const __m512i shift = _mm512_loadu_si512(p.shift + at + 16 * t);
+#pragma GCC unroll 4
     for (int r = 0; r < R; ++r) sums[r][t] = shift;
   }
-  for (int64_t k = 0; k < whole; k += 4) add_four(p, row, at, k, 4, sums);
-  if (whole < p.depth) add_four(p, row, at, whole, p.depth - whole, sums);
+  // Unrolled, so that the compiler keeps every sum in a register.
+  auto add_four = [&](int64_t k, int64_t n_byte) JGC_VNNI __attribute__((always_inline)) {
+    __m512i w[T];
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t) w[t] = _mm512_loadu_si512(p.w + k * padded + 4 * (at + 16 * t));
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      int32_t four = 0;
+      std::memcpy(&four, p.x + (row + r) * p.depth + k, n_byte);
+      const __m512i x = _mm512_set1_epi32(four);
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) sums[r][t] = _mm512_dpbusd_epi32(sums[r][t], x, w[t]);
+    }
+  };
+  for (int64_t k = 0; k < whole; k += 4) add_four(k, 4);
+  if (whole < p.depth) add_four(whole, p.depth - whole);
+  Lanes<float, 16> all[R][T];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t) all[r][t] = to_floats((Lanes<int32_t, 16>)sums[r][t]);
+  }
   const int n = static_cast<int>(std::min<int64_t>(16 * T, p.width - at));
   for (int r = 0; r < R; ++r) {
-    Lanes<int32_t, 16> wide[T];
-    std::memcpy(&wide, &sums[r], sizeof(wide));
-    Lanes<float, 16> t[T];
-    to_floats<T>(wide, t);
-    finish<T>(p.steps, t, row + r, at, n, p.y + (row + r) * p.width + at);
+    finish<T>(p.steps, all[r], row + r, at, n, p.y + (row + r) * p.width + at);
   }
 }
 
@@ -253,7 +175,7 @@ JGC_VNNI JGC_INLINE void band(const ByteProduct<Out>& p, int64_t row) {
 template <typename Out>
 JGC_VNNI void byte_product_vnni(const ByteProduct<Out>& p, int64_t first_row, int64_t last_row) {
   int64_t row = first_row;
-  for (; row + 6 <= last_row; row += 6) band<6>(p, row);
+  for (; row + 4 <= last_row; row += 4) band<4>(p, row);
   for (; row < last_row; ++row) band<1>(p, row);
 }
 
@@ -279,8 +201,7 @@ void byte_product_plain(const ByteProduct<Out>& p, int64_t first_row, int64_t la
         for (int i = 0; i < 16; ++i) sums[0][i] += x * w[4 * i];
       }
       const int n = static_cast<int>(std::min<int64_t>(16, p.width - at));
-      Lanes<float, 16> t[1];
-      to_floats<1>(sums, t);
+      Lanes<float, 16> t[1] = {to_floats(sums[0])};
       finish<1>(p.steps, t, row, at, n, p.y + row * p.width + at);
     }
   }

@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SOURCES = ("handlers.cc", "bytes.h", "entries.h", "lanes.h", "pool.h", "product.h")
+SOURCES = (
+    "handlers.cc", "bytes.h", "entries.h", "fused.h", "lanes.h", "pool.h", "product.h", "steps.h",
+)  # fmt: skip
 FLAGS = ("-std=c++20", "-O3", "-fPIC", "-shared", "-Wno-psabi")
 
 

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "entries.h"
+#include "fused.h"
 #include "product.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -173,6 +174,24 @@ Steps steps_of(const Ints& steps, const Floats& tables) {
   return Steps{steps.typed_data(), steps.dimensions()[0], tables.typed_data()};
 }
 
+JGC_CLONES void float_sums_of_rows(const FloatSums& g, int64_t a, int64_t b) {
+  float_sum_rows(g, a, b);
+}
+
+const float* or_none(const Floats& a) { return a.element_count() ? a.typed_data() : nullptr; }
+
+// weights: [n_entry or 0], x: [n_col, width], own: [n_row or 0], y: [n_row, width].
+ffi::Error float_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints steps, Floats weights,
+                     Floats x, Floats own, Floats tables, FloatsOut y) {
+  const int64_t width = x.dimensions()[1];
+  const FloatSums sums{rows_of(indptr), cols.typed_data(), or_none(weights), or_none(own),
+                       x.typed_data(),  x.typed_data() + x.element_count(), width,
+                       steps_of(steps, tables), y->typed_data()};
+  over_rows(pool, 1, sums.rows, width,
+            [&](int64_t, int64_t a, int64_t b) { float_sums_of_rows(sums, a, b); });
+  return ffi::Error::Success();
+}
+
 // x: [n_col, width], own: [n_row or 0], zero: [1], steps: [n, 2], tables: [any], y: [n_row, width].
 ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints zero, Ints steps, Bytes x,
                     Floats own, Floats tables, ffi::Result<ffi::AnyBuffer> y) {
@@ -181,7 +200,7 @@ ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints zero, Int
   auto run = [&]<typename Out>(Out, auto kernel) {
     over_rows(pool, 1, rows, width, [&](int64_t, int64_t a, int64_t b) {
       kernel(ByteSums<Out>{rows, cols.typed_data(),
-                           own.element_count() ? own.typed_data() : nullptr, x.typed_data(),
+                           or_none(own), x.typed_data(),
                            x.typed_data() + x.element_count(), width, zero.typed_data()[0],
                            steps_of(steps, tables), reinterpret_cast<Out*>(y->untyped_data())},
              a, b);
@@ -244,6 +263,10 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_softmax_gradient, jgc::softmax_gradient,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
         .Arg<Floats>().Ret<Floats>().Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_float_sum, jgc::float_sum,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>().Arg<Floats>()
+        .Arg<Floats>().Arg<Floats>().Arg<Floats>().Ret<Floats>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_byte_sum, jgc::byte_sum,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>().Arg<Ints>()

@@ -2,6 +2,7 @@
 
 from jgc.pack.artefact import Artefact, load, save
 from jgc.pack.cost import Cost, Operation, aggregate, linear, total
+from jgc.pack.fused import infer
 from jgc.pack.integer import IntegerModel, integer_apply, integer_model
 from jgc.pack.predict import Prediction, predict
 from jgc.pack.restore import Restored, describe, restore
@@ -24,6 +25,7 @@ __all__ = [
     "dense_bytes",
     "describe",
     "file_bytes",
+    "infer",
     "integer_apply",
     "integer_model",
     "linear",

@@ -42,7 +42,7 @@ def data_for(
     seed = 0 if chosen in ("kfold", "geom-gcn") else number
     data = load(name, task=task or restored.task, split=chosen, seed=seed, n_splits=folds)
     names = [each.name for each in data.splits]
-    if own and trained not in names:
+    if own and trained and trained not in names:
         warnings.warn(
             f"the model was trained on split {trained!r}; nodes, pairs or graphs of the test part "
             f"of {names[0]!r} may have been among those.",

@@ -11,13 +11,12 @@ from jgc.graph import (
     Codes,
     GraphsTuple,
     Layout,
-    Pending,
-    as_codes,
+    as_operand,
     byte_weights,
     on_grid,
 )
 from jgc.graph import layout as layout_of
-from jgc.models.layers import Linear, Site
+from jgc.pack.fused import FusedPass, plain
 from jgc.prune import apply_masks
 from jgc.quant import Quant, Quantizer
 from jgc.quant.grid import quantize
@@ -130,49 +129,26 @@ def integer_apply(
     return out
 
 
-class _Visitor:
-    """Gives codes to sites and integers to linear maps, for one forward pass.
-
-    Only modules that say `integer = True` see codes and pending sums: their own code holds no more
-    than what these can do. All others get, and return, plain arrays.
-    """
+class _Visitor(FusedPass):
+    """Gives codes to sites and integers to linear maps."""
 
     def __init__(self, state: IntegerModel, quantizer: Quantizer, layout: Layout):
+        super().__init__()
         self._state, self._quantizer, self._node_mask = state, quantizer, layout.node_mask
         self._backend = "segment" if layout.backend == "bcsr" else layout.backend
-        self._ready = False
 
-    def __call__(self, call, args, kwargs, context):
-        module = context.module
-        if context.method_name != "__call__":
-            return call(*args, **kwargs)
-        path = "/".join(module.path)
-        if isinstance(module, Site):
-            return self._site(path, *args)
-        if isinstance(module, Linear):
-            return self._linear(call, module, path, args[0])
-        outside, self._ready = self._ready, getattr(module, "integer", False)
-        out = call(*(args if self._ready else map(_plain, args)), **kwargs)
-        self._ready = outside
-        return out if outside else _plain(out)
-
-    def _site(self, path: str, x, mask):
+    def site(self, path: str, x, mask):
         grid = None
-        if self._ready and mask is self._node_mask and len(x.shape) == 2:
+        if self.ready and mask is self._node_mask and len(x.shape) == 2:
             assert self._quantizer.byte_grid is not None
             grid = self._quantizer.byte_grid(self._state.quant, path)
         if grid is None:
-            x = _plain(x)
+            x = plain(x)
             return self._quantizer.value(self._state.quant, path, x, mask, None, False)[0]
         return on_grid(x, *grid, self._backend)
 
-    def _linear(self, call, module: Linear, path: str, x):
-        codes = as_codes(x)
-        if codes is None or path not in self._state.weights:
-            return call(_plain(x))
-        y = codes.matmul(*self._state.weights[path])
-        return y + module.get_variable("params", "bias") if module.use_bias else y
-
-
-def _plain(x: Any) -> Any:
-    return x.__jax_array__() if isinstance(x, Codes | Pending) else x
+    def product(self, path: str, x, kernel):
+        codes = as_operand(x)
+        if not isinstance(codes, Codes) or path not in self._state.weights:
+            return None
+        return codes.matmul(*self._state.weights[path])

@@ -41,7 +41,7 @@ def predict(restored: Restored, data: Dataset, split: int = 0) -> Prediction:
     """Runs a model on all nodes or graphs of a data set, or on the test pairs of a link task.
 
     Values beyond a site's static range are clipped to it, as in training. Where some lie further
-    out than four times its width, a `UserWarning` says how many, and at which site.
+    out than eight times its width, a `UserWarning` says how many, and at which site.
 
     Args:
         restored: From `jgc.pack.restore`.

@@ -205,7 +205,7 @@ def range_rule(name: str) -> Callable[..., RangeState]:
         >>> range_rule("moment")
         Traceback (most recent call last):
         ...
-        ValueError: `ranges` must be one of ['abs', 'mom', 'per', 'per-sample'], got 'moment'; did you mean 'mom'?
+        ValueError: `ranges` must be one of ['abs', 'mom', ...], got 'moment'; did you mean 'mom'?
     """
     if name not in RANGES:
         near = get_close_matches(str(name), RANGES, 1, 0.0)[0]

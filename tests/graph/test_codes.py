@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jgc.graph import Codes, Pending, aggregate, as_codes, byte_weights, layout, relu, structure
+from jgc.graph import Codes, Pending, aggregate, as_operand, byte_weights, layout, relu, structure
 from tests.graph.cases import BYTE_BACKENDS, mixed
 
 backends = pytest.mark.parametrize("backend", BYTE_BACKENDS)
@@ -78,11 +78,11 @@ def test_rounding_to_a_grid_gives_codes_or_floats_as_asked(backend):
     y = x.on_grid(step, zero, top)
     codes = np.clip(np.rint(exact / 16), -90, 165)
     np.testing.assert_array_equal(jnp.asarray(y), codes * 16)
-    found = as_codes(x.on_grid(step, zero, top))
+    found = as_operand(x.on_grid(step, zero, top))
     assert found is not None and found.codes.dtype == jnp.uint8
     np.testing.assert_array_equal(found.codes, codes + 90)
     # More after the grid: floats on it, codes no longer.
-    assert as_codes(y * 2.0) is None
+    assert as_operand(y * 2.0) is None
     np.testing.assert_array_equal(jnp.asarray(y * 2.0), codes * 32)
 
 
@@ -108,7 +108,7 @@ def test_attention_and_maxima_decode():
 
 
 def test_plain_arrays_have_no_codes():
-    assert as_codes(jnp.ones((2, 2))) is None and as_codes(pending()[0]) is None
+    assert as_operand(jnp.ones((2, 2))) is None and as_operand(pending()[0]) is None
     s = structure([0], [0], n_row=1, n_col=1)
     one = Codes(jnp.array([[101]], jnp.uint8), jnp.float32(0.5), jnp.int32(100), "segment")
     assert jnp.asarray(one.summed(s, None)).tolist() == [[0.5]]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jgc.graph import structure
-from jgc.graph.integer import Step, byte_matmul, byte_sum, byte_weights
+from jgc.graph.integer import byte_matmul, byte_sum, byte_weights
+from jgc.graph.steps import Step
 from tests.graph.cases import BYTE_BACKENDS
 
 WIDTHS = [1, 7, 16, 23, 64, 71, 130]
@@ -92,7 +93,7 @@ def test_halves_go_to_even_and_what_is_far_beyond_a_grid_to_its_end(backend):
 def test_many_rows_are_shared_among_threads():
     n, width = 5000, 64
     rng = np.random.default_rng(4)
-    s = structure(rng.integers(0, n, 40_000), rng.integers(0, n, 40_000), n_row=n, n_col=n)
+    s = structure(rng.integers(0, n, 90_000), rng.integers(0, n, 90_000), n_row=n, n_col=n)
     x = jnp.asarray(codes((n, width)))
     w = byte_weights(jnp.asarray(rng.integers(-127, 128, (width, width)), jnp.int8))
     steps, _ = all_steps(n, width)

@@ -60,7 +60,7 @@ def test_sums_in_float_of_every_type(width, dtype, heads):
 
 
 def test_work_shared_among_threads_is_the_same_work():
-    n_node, n_entry, width = 3000, 40_000, 64  # 2.6 million multiplications
+    n_node, n_entry, width = 3000, 90_000, 64  # 5.8 million multiplications
     s = pattern(n_node, n_node, n_entry)
     rng = np.random.default_rng(3)
     x = rng.normal(size=(n_node, 1, width)).astype(np.float32)

@@ -1,0 +1,116 @@
+// What follows a sum, done before it goes back to memory.
+
+#ifndef JGC_NATIVE_STEPS_H_
+#define JGC_NATIVE_STEPS_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "lanes.h"
+
+namespace jgc {
+
+// What happens to a sum before it is written. `jgc/graph/steps.py` has the same list.
+enum class Step : int32_t {
+  kTimesRow,    // t *= table[row]
+  kTimesColumn, // t *= table[column]
+  kPlusColumn,  // t += table[column]
+  kTimes,       // t *= table[0]
+  kRelu,        // t = max(t, 0)
+  kGrid,        // t = (clip(round(t * table[0]), table[1], table[2])) * table[3]
+  kCodes,       // t = clip(round(t * table[0]), table[1], table[2]) + table[3], the last step
+};
+
+// The steps of one call. A table lies at `tables + offset`.
+struct Steps {
+  const int32_t* list;  // [n, 2]: which, and where its table begins
+  int64_t n;
+  const float* tables;
+};
+
+template <int N>
+JGC_INLINE Lanes<float, N> rounded(Lanes<float, N> t) {
+  // Adding and taking away 1.5 * 2^23 rounds to the nearest, halves to even, as XLA does, for all
+  // that a grid of bytes can hold; what lies beyond is clipped first.
+  t = t > 4.0e6f ? 4.0e6f - Lanes<float, N>{} : t;
+  t = t < -4.0e6f ? -4.0e6f - Lanes<float, N>{} : t;
+  return (t + 12582912.0f) - 12582912.0f;
+}
+
+template <int N>
+JGC_INLINE Lanes<float, N> clipped(Lanes<float, N> t, float low, float high) {
+  t = t < low ? low - Lanes<float, N>{} : t;
+  return t > high ? high - Lanes<float, N>{} : t;
+}
+
+// One step of some vectors: `all(change)` puts `change(t, row, column)` in the place of each vector
+// t, where `column()` are the numbers of the table for its columns.
+template <typename All>
+JGC_INLINE void one_step(Step step, const float* table, const All& all) {
+  using Values = Lanes<float, 16>;
+  auto on_grid = [&](Values t) __attribute__((always_inline)) {
+    return clipped<16>(rounded<16>(t * table[0]), table[1], table[2]);
+  };
+  switch (step) {
+    case Step::kTimesRow:
+      return all([&](Values t, int64_t row, auto) __attribute__((always_inline)) {
+        return t * table[row];
+      });
+    case Step::kTimesColumn:
+      return all([](Values t, int64_t, auto column) __attribute__((always_inline)) {
+        return t * column();
+      });
+    case Step::kPlusColumn:
+      return all([](Values t, int64_t, auto column) __attribute__((always_inline)) {
+        return t + column();
+      });
+    case Step::kTimes:
+      return all([&](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return t * table[0];
+      });
+    case Step::kRelu:
+      return all([](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return t > 0.0f ? t : Values{};
+      });
+    case Step::kGrid:
+      return all([&](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return on_grid(t) * table[3];
+      });
+    case Step::kCodes:
+      return all([&](Values t, int64_t, auto) __attribute__((always_inline)) {
+        return on_grid(t) + table[3];
+      });
+  }
+}
+
+// 16 K values of a row, from column `at` on, of which `n` are there, through all steps and to `to`.
+template <int K, typename Out>
+JGC_INLINE void finish(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at, int n,
+                       Out* to) {
+  auto there = [&](int k) __attribute__((always_inline)) { return std::clamp(n - 16 * k, 0, 16); };
+  for (int64_t i = 0; i < steps.n; ++i) {
+    const float* table = steps.tables + steps.list[2 * i + 1];
+    one_step(static_cast<Step>(steps.list[2 * i]), table, [&](auto change)
+             __attribute__((always_inline)) {
+      for (int k = 0; k < K; ++k) {
+        t[k] = change(t[k], row, [&]() __attribute__((always_inline)) {
+          return load<16>(table + at + 16 * k, there(k));
+        });
+      }
+    });
+  }
+  for (int k = 0; k < K; ++k) {
+    const int here = there(k);
+    if constexpr (std::is_same_v<Out, float>) {
+      store<16>(to + 16 * k, t[k], here);
+    } else {
+      const auto whole = __builtin_convertvector(t[k], Lanes<int32_t, 16>);
+      store<16>(to + 16 * k, __builtin_convertvector(whole, Lanes<uint8_t, 16>), here);
+    }
+  }
+}
+
+}  // namespace jgc
+
+#endif  // JGC_NATIVE_STEPS_H_
