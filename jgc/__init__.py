@@ -6,8 +6,8 @@
     result = jgc.compress(jgc.models.GCN(hidden=64), data, prune="global:0.9", seeds=10)
     result.save("small/")
 
-Rooms: `graph`, `data`, `models`, `prune`, `quant`, `train`, `pack`, `study`, `report`. They are
-imported when they are first used, so that `import jgc` is quick.
+Rooms: `graph`, `data`, `models`, `prune`, `quant`, `train`, `pack`, `export`, `study`, `report`.
+They are imported when they are first used, so that `import jgc` is quick.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 __version__ = version("jgc")
 
-_ROOMS = ("data", "graph", "models", "pack", "prune", "quant", "report", "study", "train")
+_ROOMS = ("data", "export", "graph", "models", "pack", "prune", "quant", "report", "study", "train")
 _FUNCTIONS = {"apply": "jgc.forward", "sites": "jgc.forward", "compress": "jgc.study.compress"}
 
 __all__ = ["__version__", *_ROOMS, *_FUNCTIONS]

@@ -17,8 +17,10 @@ FLOORS = [
     {"forward"},
     {"train"},
     {"pack"},
+    {"export"},
     {"study"},
     {"report"},
+    {"bench"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -29,7 +31,17 @@ KNOWS = {
     "quant": {"jgc.tree", "jgc.topk"},
     "report": {"jgc.study.rows", "jgc.study.stats", "jgc.study.store"},
 }
-HEAVY = ["matplotlib", "pandas", "torch", "torch_geometric", "rdkit", "networkx", "sklearn"]
+HEAVY = [
+    "matplotlib",
+    "pandas",
+    "torch",
+    "torch_geometric",
+    "rdkit",
+    "networkx",
+    "sklearn",
+    "onnx",
+    "onnxruntime",
+]
 
 
 def room(path):
