@@ -235,9 +235,8 @@ def export(
         raise ValueError(f"`--to` must be one of {list(formats)}, got {to!r}.")
     path = _file(artefact)
     written = formats[to](path, out or path.with_suffix(f".{to}"))
-    for port in (*written.inputs, written.output):
-        arrow = "->" if port is written.output else "  "
-        print(f"{arrow} {port.name} {port.dtype}[{', '.join(map(str, port.dims))}]")
+    print(*written.inputs, sep="\n")
+    print(f"-> {written.output}")
     print(f"{written.path}: {written.n_bytes:,} bytes, its answers checked against jgc's")
 
 

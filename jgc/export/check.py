@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -84,9 +85,14 @@ def _graph(rng: np.random.Generator, n: int, width: int, edge_width: int) -> Gra
 def _answers(made: Program, graph: GraphsTuple, arrays: list[np.ndarray]) -> np.ndarray:
     """What jgc says, by its reference back end."""
     restored = made.restored
-    answers, _ = apply(
-        restored.model, restored.variables, graph, None, restored.quant,
-        quantizer=restored.quantizer, layout=layout(graph, "segment"),
-    )  # fmt: skip
+
+    @jax.jit
+    def run(variables, quant, graph, places):
+        return apply(
+            restored.model, variables, graph, None, quant,
+            quantizer=restored.quantizer, layout=places,
+        )[0]  # fmt: skip
+
+    answers = run(restored.variables, restored.quant, graph, layout(graph, "segment"))
     answers = link_scores(answers, jnp.asarray(arrays[-1])) if restored.task == "link" else answers
     return np.asarray(answers)

@@ -62,9 +62,9 @@ def _nodes(made: Program) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
     converter = Converter(graph, RULES, sizes)
     try:
         answer = converter.run(traced, [*variables, *inputs])[0]
+        output = converter.whole(answer, traced.out_avals[0].shape)
     except ValueError as error:
         raise ValueError(f"{made.name} cannot be exported to ONNX: {error}.") from error
-    output = converter.whole(answer, traced.out_avals[0].shape)
     graph.nodes.append(helper.make_node("Identity", [output], [made.output.name], "answers"))
     return graph.reached(made.output.name)
 

@@ -36,6 +36,10 @@ class Port(NamedTuple):
     below: int | str = ""
     total: int | str = ""
 
+    def __str__(self) -> str:
+        """Such as `senders int32[n_edge]`."""
+        return f"{self.name} {self.dtype}[{', '.join(map(str, self.dims))}]"
+
 
 class Exported:
     """A model that came out of a file; call it with the arrays of `inputs`, in order or by name.
@@ -221,10 +225,7 @@ def _fitting(port: Port, given: Any, sizes: dict[str, int]) -> np.ndarray:
     if array.ndim != len(due) or any(
         _fixed(want) not in (None, size) for want, size in zip(due, array.shape, strict=True)
     ):
-        raise ValueError(
-            f"`{port.name}` must be [{', '.join(map(str, port.dims))}], with {sizes}; got "
-            f"{list(array.shape)}."
-        )
+        raise ValueError(f"`{port.name}` must be `{port}`, with {sizes}; got {list(array.shape)}.")
     for dim, size in zip(port.dims, array.shape, strict=True):
         if size == 0 and dim != "n_edge":
             raise ValueError(f"`{port.name}` is empty: `{dim}` must be at least 1.")

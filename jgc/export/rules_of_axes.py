@@ -76,25 +76,34 @@ def _rev(c: Converter, equation: Equation, x: Tensor) -> Tensor:
 
 
 def _gather(c: Converter, equation: Equation, x: Tensor, indices: Tensor) -> Tensor:
-    dims, held = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+    dims, id_dims = (atom.aval.shape for atom in equation.invars)
     numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
-    rank = len(equation.invars[1].aval.shape)
-    whole_rows = (sizes[0], *dims[1:]) == (1, *sizes[1:]) and numbers.start_index_map == (0,)
-    if whole_rows and numbers.offset_dims == tuple(range(rank - 1, len(held))):
-        ids = c.add("Squeeze", indices, c.graph.ints(rank - 1), held=indices.held[:-1])
-        ids = c.whole(ids, equation.invars[1].aval.shape[:-1])
-        if equation.invars[1].aval.dtype != np.int32:  # Others are not allowed.
-            ids = c.graph.node("Cast", ids, to=TensorProto.INT64)
-        rows = c.graph.node("Gather", c.whole(x, dims), ids, axis=0)
-        if not numbers.collapsed_slice_dims:
-            rows = c.graph.node("Unsqueeze", rows, c.graph.ints(rank - 1))
-        return Tensor(rows, None, held, x.natural)
-    if rank != 1:
+    gone, held, rank = numbers.collapsed_slice_dims, equation.outvars[0].aval.shape, len(id_dims)
+    axis = _axis_of_rows(numbers, sizes, dims, rank, len(held))
+    if axis is None and rank != 1:
         raise ValueError(f"a gather by {numbers} has no form in ONNX here")
-    cut = _part(c, c.whole(x, dims), indices, numbers.start_index_map, dims, sizes)
-    if numbers.collapsed_slice_dims:
-        cut = c.graph.node("Squeeze", cut, c.graph.ints(*numbers.collapsed_slice_dims))
-    return Tensor(cut, None, held, x.natural)
+    if axis is None:
+        found = _part(c, c.whole(x, dims), indices, numbers.start_index_map, dims, sizes)
+        found = c.graph.node("Squeeze", found, c.graph.ints(*gone)) if gone else found
+        return Tensor(found, None, held, x.natural)
+    ids = c.add("Squeeze", indices, c.graph.ints(rank - 1), held=indices.held[:-1])
+    ids = c.whole(ids, id_dims[:-1])
+    if equation.invars[1].aval.dtype != np.int32:  # Others are not allowed.
+        ids = c.graph.node("Cast", ids, to=TensorProto.INT64)
+    found = c.graph.node("Gather", c.whole(x, dims), ids, axis=axis)
+    if not gone:
+        found = c.graph.node("Unsqueeze", found, c.graph.ints(axis + rank - 1))
+    return Tensor(found, None, held, x.natural)
+
+
+def _axis_of_rows(numbers: Any, sizes: Dims, dims: Dims, rank: int, new_rank: int) -> int | None:
+    """The axis along which whole rows are taken, which lie where it was; `None` for other parts."""
+    if len(numbers.start_index_map) != 1:
+        return None
+    axis = numbers.start_index_map[0]
+    whole = (*dims[:axis], 1, *dims[axis + 1 :])
+    places = (*range(axis), *range(axis + rank - 1, new_rank))
+    return axis if tuple(sizes) == whole and numbers.offset_dims == places else None
 
 
 def _part(c: Converter, name: str, starts: Tensor, axes, dims: Dims, sizes: Dims) -> str:
