@@ -41,7 +41,7 @@ def test_weights_of_few_bits_make_small_files(write, tmp_path):
         for name in ("float", "qat, 8 bits", "qat, 4 bits")
     }
     assert n_bytes["qat, 8 bits"] < 0.33 * n_bytes["float"]
-    assert n_bytes["qat, 4 bits"] < 0.2 * n_bytes["float"]
+    assert n_bytes["qat, 4 bits"] < 0.22 * n_bytes["float"]
 
 
 @both
