@@ -19,6 +19,7 @@ FLOORS = [
     {"pack"},
     {"study"},
     {"report"},
+    {"bench"},
     {"cli"},
     {"__init__", "__main__"},
 ]

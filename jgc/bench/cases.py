@@ -14,14 +14,14 @@ class Case(NamedTuple):
         peer: What it is compared with, for people; blank without one.
         peers: Measures; the fastest of them counts.
         about: What is timed.
-        device: `"cpu"`, `"gpu"` or `"any"`.
+        platform: `"cpu"` or `"gpu"`: where it is one of the comparisons that run by default.
     """
 
     ours: str
     peer: str
     peers: tuple[str, ...]
     about: str
-    device: str = "any"
+    platform: str = "cpu"
 
 
 # Whose measures are where; a side is a process of its own.
@@ -88,5 +88,13 @@ CASES = {
         "gat-train-step", "PyG", ("pyg-gat-train-step",), "GAT 8x8 on Cora, one training step"
     ),
     "scaling": Case("scaling", "", (), f"{_SUM}, 1e4 to 1e7 edges, ten a node"),
+    "gpu-train-step-vs-pyg": Case("gcn-train-step", "PyG", ("pyg-gcn-train-step",), _STEP, "gpu"),
+    "gpu-aggregate-vs-pyg": Case(
+        "sum-f32-1e6", "PyG, torch CSR", ("pyg-sum-1e6", "torch-sum-1e6"),
+        f"{_SUM}, 1e6 nodes, 1e7 edges", "gpu",
+    ),
+    "gpu-int8-vs-f32": Case(
+        "sum-int8-1e6", "jgc, float32", ("sum-f32-1e6",), f"{_SUM}, 1e6 nodes, 1e7 edges", "gpu"
+    ),
     "bandwidth": Case("bandwidth", "", (), f"{_SUM}, 1e6 nodes, 1e7 edges, bytes a second"),
 }  # fmt: skip

@@ -9,10 +9,12 @@ import numpy as np
 import optax
 from jax import Array
 
-import jgc
 from jgc.bench.work import Work, repeated
-from jgc.data import Dataset
+from jgc.data import Dataset, load
+from jgc.forward import apply
+from jgc.graph import layout as layout_of
 from jgc.models import GAT, GCN, for_task
+from jgc.pack import infer
 from jgc.train import Method, Phase, lane, problem, train
 
 STEPS = 50  # In one compiled call, as in training.
@@ -20,18 +22,18 @@ STEPS = 50  # In one compiled call, as in training.
 
 @functools.cache
 def _cora() -> Dataset:
-    return jgc.data.load("cora")
+    return load("cora")
 
 
 def train_step(model, learning_rate: float = 0.01) -> Work:
     """Milliseconds of a training step with dropout, Adam and weight decay, in scans of 50."""
     cora = _cora()
-    graph, layout = jax.tree.map(jnp.asarray, cora.graphs[0]), jgc.graph.layout(cora.graphs[0])
+    graph, layout = jax.tree.map(jnp.asarray, cora.graphs[0]), layout_of(cora.graphs[0])
     params = model.init(jax.random.key(0), graph, layout)["params"]
     tx = optax.chain(optax.add_decayed_weights(5e-4), optax.adam(learning_rate))
-    hit = np.zeros((cora.labels.size, cora.n_class), np.float32)
-    ids = cora.splits[0].train
-    hit[ids, cora.labels[ids]] = 1 / ids.size
+    labels, ids = np.asarray(cora.labels), cora.splits[0].train
+    hit = np.zeros((labels.size, cora.n_class), np.float32)
+    hit[ids, labels[ids]] = 1 / ids.size
 
     @jax.jit
     def steps(params, state, key, graph, layout, hit: Array):
@@ -40,7 +42,7 @@ def train_step(model, learning_rate: float = 0.01) -> Work:
 
             def loss(params):
                 rngs = {"dropout": jax.random.fold_in(key, i)}
-                out, _ = jgc.apply(model, params, graph, layout=layout, train=True, rngs=rngs)
+                out, _ = apply(model, params, graph, layout=layout, train=True, rngs=rngs)
                 return -(jax.nn.log_softmax(out) * hit).sum()
 
             updates, state = tx.update(jax.grad(loss)(params), state, params)
@@ -55,9 +57,9 @@ def train_step(model, learning_rate: float = 0.01) -> Work:
 def inference(model) -> Work:
     """Milliseconds of one pass over the whole graph, called once at a time."""
     cora = _cora()
-    graph, layout = jax.tree.map(jnp.asarray, cora.graphs[0]), jgc.graph.layout(cora.graphs[0])
+    graph, layout = jax.tree.map(jnp.asarray, cora.graphs[0]), layout_of(cora.graphs[0])
     params = model.init(jax.random.key(0), graph, layout)["params"]
-    run = jax.jit(lambda params, graph, layout: jgc.pack.infer(model, params, graph, layout))
+    run = jax.jit(lambda params, graph, layout: infer(model, params, graph, layout))
     return repeated(lambda: run(params, graph, layout).block_until_ready())
 
 

@@ -6,14 +6,16 @@ import time
 import jax
 import numpy as np
 
-import jgc
 from jgc.bench import inputs
 from jgc.bench.inputs import SMALL, WIDTH
 from jgc.bench.work import Work, repeated
-from jgc.data import Split
+from jgc.data import Split, load
+from jgc.forward import apply, sites
 from jgc.graph import from_edges
+from jgc.graph import layout as layout_of
 from jgc.models import GCN, GIN, GraphModel
-from jgc.pack import integer_apply, integer_model
+from jgc.pack import infer, integer_apply, integer_model
+from jgc.quant import qat
 from jgc.train import Method, Optimiser, Phase, lane, problem, train
 
 EPOCHS = 6
@@ -23,23 +25,23 @@ def _network():
     """A GCN of two layers of 64 on 1e5 nodes and 1e6 edges."""
     senders, receivers = inputs.power_law(*SMALL)
     graph = from_edges(senders, receivers, nodes=inputs.values(SMALL[0], WIDTH))
-    layout, model = jgc.graph.layout(graph), GCN(hidden=WIDTH, out=WIDTH)
+    layout, model = layout_of(graph), GCN(hidden=WIDTH, out=WIDTH)
     return model, model.init(jax.random.key(0), graph, layout)["params"], graph, layout
 
 
 def float32() -> Work:
     """Milliseconds of a pass in float32."""
     model, params, graph, layout = _network()
-    run = jax.jit(lambda params, graph, layout: jgc.pack.infer(model, params, graph, layout))
+    run = jax.jit(lambda params, graph, layout: infer(model, params, graph, layout))
     return repeated(lambda: run(params, graph, layout).block_until_ready())
 
 
 def integers() -> Work:
     """Milliseconds of a pass on bytes: 8-bit weights and values, ranges from one training pass."""
     model, params, graph, layout = _network()
-    quantizer = jgc.quant.qat(8, ranges="abs")
-    start = quantizer.init(params, jgc.sites(model, params, graph, layout))
-    _, quant = jgc.apply(
+    quantizer = qat(8, ranges="abs")
+    start = quantizer.init(params, sites(model, params, graph, layout))
+    _, quant = apply(
         model, params, graph, None, start, quantizer=quantizer, layout=layout, train=True,
         rngs={"dropout": jax.random.key(1)},
     )  # fmt: skip
@@ -51,7 +53,7 @@ def integers() -> Work:
 
 def _proteins():
     """PROTEINS with all graphs but two to train on."""
-    held = jgc.data.load("proteins")
+    held = load("proteins")
     ids = np.arange(len(held.graphs))
     held = dataclasses.replace(held, splits=(Split(ids[2:], ids[:1], ids[1:2], "all"),))
     return problem(held, batch_size=32), GraphModel(GIN(hidden=64, out=64, layers=5), out=2)
@@ -77,7 +79,7 @@ def gin_epoch() -> Work:
 def gin_inference() -> Work:
     """Milliseconds of an evaluation pass over all of an epoch's batches."""
     task, model = _proteins()
-    data = task.select(task.data, 0)
+    data = task.select(task.data, jax.numpy.int32(0))
     graph, layout, _ = task.batch(data, 0, 0, jax.random.key(0))
     variables = model.init(jax.random.key(0), graph, layout)
 
@@ -85,7 +87,7 @@ def gin_inference() -> Work:
     def run(variables, data):
         def batch(_, step):
             graph, layout, _ = task.batch(data, 0, step, jax.random.key(0))
-            return None, jgc.apply(model, variables, graph, layout=layout)[0]
+            return None, apply(model, variables, graph, layout=layout)[0]
 
         return jax.lax.scan(batch, None, jax.numpy.arange(task.steps))[1]
 

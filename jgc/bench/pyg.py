@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GIN, MLP, GATConv, GCNConv, global_add_pool
-from torch_geometric.utils import add_self_loops, to_torch_csr_tensor
+from torch_geometric.utils import add_self_loops, scatter, to_torch_csr_tensor
 
 from jgc.bench import inputs
 from jgc.bench.work import Work, repeated
@@ -151,6 +151,20 @@ def ten_seeds(really: int = 2) -> Work:
     return Work(sample, facts)
 
 
+def aggregate() -> Work:
+    """Milliseconds of PyG's sum over a list of edges, 1e6 nodes and 1e7 edges."""
+    n_node, _ = inputs.LARGE
+    senders, receivers = (torch.tensor(a.astype(np.int64)) for a in inputs.power_law(*inputs.LARGE))
+    senders, receivers = senders.to(DEVICE), receivers.to(DEVICE)
+    x = torch.tensor(inputs.values(n_node, inputs.WIDTH), device=DEVICE)
+
+    def run() -> None:
+        scatter(x[senders], receivers, 0, n_node)
+        wait()
+
+    return repeated(run)
+
+
 def _proteins() -> DataLoader:
     from jgc import data
 
@@ -206,6 +220,7 @@ MEASURES = {
     "pyg-gcn-inference": lambda: inference(csr=False),
     "pyg-gcn-inference-csr": lambda: inference(csr=True),
     "pyg-ten-seeds": ten_seeds,
+    "pyg-sum-1e6": aggregate,
     "pyg-gin-epoch": gin_epoch,
     "pyg-gin-inference": lambda: gin_inference(collated=False),
     "pyg-gin-inference-collated": lambda: gin_inference(collated=True),

@@ -24,7 +24,8 @@ def run(
     """Measures ours beside theirs: both sides stay ready, and rounds of them alternate.
 
     Each side is a process with the same cores. A time is the median over rounds of the median in a
-    round. Without torch and PyG (the extra `bench`) rows have our side only.
+    round. Without torch and PyG (the extra `bench`) rows have our side only. What cannot be
+    measured here, such as a data set that is not there, becomes a row that says why.
 
     Args:
         only: Names of `CASES`; by default all that fit the device.
@@ -32,8 +33,9 @@ def run(
         report: Called with each row as it is finished.
 
     Returns:
-        Rows: `what, about, ours_ms, ours_iqr_ms, threads, device, versions` and, with a peer,
-        `peer, peer_ms, peer_iqr_ms, ratio` (theirs over ours: above 1 we are faster).
+        Rows: `what, about, ours_ms, ours_iqr_ms, threads, device`, versions and, with a peer,
+        `peer, peer_ms, peer_iqr_ms, ratio` (theirs over ours: above 1 we are faster); or `what`
+        and `error`.
 
     Raises:
         ValueError: for an unknown name, or rounds below 1.
@@ -47,12 +49,24 @@ def run(
     with _sides() as ask:
         versions = ask("jgc", "versions")
         versions |= ask("peer", "versions") if _has_peers() else {}
-        for name in only or CASES:
-            row = {"what": name, **_compared(CASES[name], rounds, ask), **_machine(versions)}
+        for name in only or _fitting(versions["platform"]):
+            try:
+                found = _compared(CASES[name], rounds, ask)
+            except Unmeasured as error:
+                found = {"error": str(error)}
+            row = {"what": name, **found, **_machine(versions)}
             rows.append(row)
             if report is not None:
                 report(row)
     return rows
+
+
+class Unmeasured(Exception):
+    """A side could not measure what it was asked for; the message says why."""
+
+
+def _fitting(platform: str) -> list[str]:
+    return [name for name, case in CASES.items() if case.platform == platform]
 
 
 def _compared(case: Case, rounds: int, ask) -> Row:
@@ -109,8 +123,12 @@ def _sides() -> Iterator[Callable[[str, str], dict]]:
         process.stdin.flush()
         answer = process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{side}: measuring {what!r} ended with status {process.wait()}.")
-        return json.loads(answer)
+            status = running.pop(side).wait()
+            raise Unmeasured(f"{what}: its process ended with status {status}")
+        found = json.loads(answer)
+        if "error" in found:
+            raise Unmeasured(f"{what}: {found['error']}")
+        return found
 
     try:
         yield ask

@@ -22,11 +22,14 @@ def serve(side: str, asked, answers) -> None:
         if line == "versions":
             found = versions(side)
         else:
-            if line != name:
-                work = None  # Before the next one is set up: two large graphs need not fit.
-                name, work = line, _measure(side, line)()
-            assert work is not None
-            found = {"ms": work.sample(), "facts": work.facts}
+            try:
+                if line != name:
+                    work = None  # Before the next one is set up: two large graphs need not fit.
+                    name, work = line, _measure(side, line)()
+                assert work is not None
+                found = {"ms": work.sample(), "facts": work.facts}
+            except Exception as error:  # Whatever it is, the other comparisons go on.
+                name, work, found = "", None, {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(found) + "\n")
         answers.flush()
 
@@ -36,14 +39,18 @@ def versions(side: str) -> dict[str, str]:
     if side == "jgc":
         import jax
 
-        device = jax.devices()[0].device_kind
+        from jgc import native
+
+        found = {"platform": jax.default_backend(), "device": jax.devices()[0].device_kind}
+        if found["platform"] == "cpu":
+            found["kernels"] = "native" if native.status().ready else native.status().reason
     else:
         import torch
 
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
-        device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+        found = {"peer_device": "cpu"}
+        if torch.cuda.is_available():
+            found = {"peer_device": torch.cuda.get_device_name(0)}
     packages = ("jax", "jgc") if side == "jgc" else ("torch", "torch_geometric")
-    found = {"device": device}
     for package in packages:
         try:
             found[package] = version(package)
