@@ -1,7 +1,9 @@
-"""The words a person types: `jgc data | compress | study | report | inspect | bench`."""
+"""The words a person types: `jgc data | compress | study | report | inspect | predict | bench`."""
 
 import os
 import sys
+import warnings
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +43,7 @@ app.add_typer(data_app, name="data")
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for rows and report.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Skip what the folder already holds.")]
+Artefact = Annotated[Path, typer.Argument(help="A compressed model, or its folder.")]
 Seeds = Annotated[int | None, typer.Option("--seeds", help="Repeat with this many seeds.")]
 
 
@@ -168,24 +171,59 @@ def report(folder: Annotated[Path, typer.Argument(help="The --out of a study.")]
 
 @app.command()
 def inspect(
-    artefact: Annotated[Path, typer.Argument(help="A compressed model, or its folder.")],
+    artefact: Artefact,
+    on: Annotated[
+        str | None, typer.Option("--on", help="Measure each layer on this data set.")
+    ] = None,
 ) -> None:
-    """Show a compressed model tensor by tensor: shape, kept weights, bits, bytes."""
+    """Show a compressed model tensor by tensor, and the time of its layers on a data set."""
     from jgc import pack
     from jgc.report.table import Table, print_table
 
-    path = artefact / "model.safetensors" if artefact.is_dir() else artefact
-    held = pack.load(path)
+    held = pack.load(_file(artefact))
     lines = [
         (t.path, " x ".join(map(str, t.shape)), f"{t.kept:,}", str(t.bits), t.positions, t.values,
          f"{t.n_bytes:,}")
         for t in held.tensors
     ]  # fmt: skip
     header = ("tensor", "shape", "kept", "bits", "positions", "values", "bytes")
-    print_table(Table(str(path), header, tuple(lines)), _console())
+    print_table(Table(held.path, header, tuple(lines)), _console())
     print(f"{held.n_bytes:,} bytes in the file, header and statistics included")
     for key, value in held.meta.items():
         print(f"{key}: {_plain(value)}")
+    if on is not None:
+        _show_layers(held, on)
+
+
+@app.command()
+def predict(
+    artefact: Artefact,
+    dataset: Annotated[str, typer.Argument(help="A name of `jgc data list`.")],
+    task: Annotated[str | None, typer.Option(help="By default the model's.")] = None,
+    split: Annotated[str | None, typer.Option(help="By default the model's own.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV for all predictions.")] = None,
+) -> None:
+    """Run a compressed model on a data set: its score, its time, its predictions."""
+    from jgc import pack
+    from jgc.pack.file import write_atomic
+    from jgc.pack.fit import data_for
+    from jgc.pack.predict import to_csv
+    from jgc.report.number import metric_name, score
+
+    with _warnings_as_notes():
+        restored = pack.restore(_file(artefact))
+        data, number = data_for(restored, dataset, task, split)
+        found = pack.predict(restored, data, number)
+    print(f"{data.name} ({found.split}), {data.task}: {metric_name(found.metric)}")
+    print(f"  test part      {score(found.score, found.metric)}")
+    if "test" in restored.meta:
+        print(f"  accepted with  {score(restored.meta['test'], found.metric)}")
+    ms, iqr_ms = found.runtime.ms, found.runtime.iqr_ms
+    print(f"a pass takes {ms:.3g} ms (median; interquartile range {iqr_ms:.2g})")
+    print(f"runs on {found.runtime.explain}")
+    if out is not None:
+        write_atomic(out, to_csv(found, data, number).encode())
+        print(f"predictions: {out}")
 
 
 @app.command()
@@ -241,6 +279,51 @@ def _show(folder: Path) -> None:
     print(f"\nreport: {written[0]}")
 
 
+def _show_layers(held, name: str) -> None:
+    """Prints what each layer of a model takes of a pass over a data set."""
+    from jgc.pack.fit import check_data, data_for
+    from jgc.pack.layers import layer_of, layer_times
+    from jgc.pack.restore import restore
+    from jgc.report.table import Table, print_table
+
+    with _warnings_as_notes():
+        restored = restore(held)
+        data, split = data_for(restored, name)
+        check_data(restored, data)
+        found = layer_times(restored, data, split)
+    n_bytes: dict[str, int] = {}
+    for tensor in held.tensors:
+        layer = layer_of(tensor.path)
+        n_bytes[layer] = n_bytes.get(layer, 0) + tensor.n_bytes
+    lines = tuple(
+        (each.layer, f"{n_bytes.get(each.layer, 0):,}", f"{each.ms:.3g}", f"{100 * each.share:.0f}",
+         f"{100 * each.macs:.0f}")
+        for each in found.layers
+    )  # fmt: skip
+    header = ("layer", "bytes", "ms, measured", "% of the time", "% of the MACs, computed")
+    print_table(Table(f"Layers on {data.name}", header, lines), _console())
+    print(
+        f"a pass takes {found.ms:.3g} ms on {found.runtime}s; a layer takes what the pass cut off "
+        "after it takes more than the one cut off before it"
+    )
+
+
+def _file(artefact: Path) -> Path:
+    return artefact / "model.safetensors" if artefact.is_dir() else artefact
+
+
+@contextmanager
+def _warnings_as_notes():
+    """Prints warnings as sentences, without the line of code that they come from."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        finally:
+            for warning in caught:
+                print(f"warning: {warning.message}", file=sys.stderr)
+
+
 def _console():
     from rich.console import Console
 
@@ -255,7 +338,8 @@ def _plain(value) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return "/".join(map(_plain, value))
+        numbers = all(isinstance(item, int | float) for item in value)
+        return ("/" if numbers else "; ").join(map(_plain, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -1,6 +1,8 @@
 """The words a person types, run in this process with stand-ins for what trains."""
 
+import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +84,7 @@ def test_a_recipe_of_ones_own(tmp_path, runner):
         (["report", "nowhere"], "nowhere/results.jsonl: there are no rows to report"),
         (["inspect", "nowhere"], "nowhere: No such file or directory"),
         (["inspect", __file__], __file__),
+        (["predict", "nowhere", "sbm"], "nowhere: No such file or directory"),
         (["data", "get", "corra"], "cora"),
         (["compress", "sbm", "gcn", "--prune", "global:1.2"], "`sparsity` is 1.2"),
         (["compress", "sbm", "gcn", "--quantize", "qat:1"], "`bits` is 1; allowed"),
@@ -144,6 +147,81 @@ def test_inspect_goes_tensor_by_tensor(tmp_path):
     said = run("inspect", tmp_path).out
     assert "conv/kernel" in said and "8 x 8" in said and "bytes in the file" in said
     assert "val: 0.8" in said
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A compressed model of a tiny data set, which any name loads."""
+    from tests.pack.restored import QAT, SETS, file
+
+    monkeypatch.setattr("jgc.pack.fit.info", lambda name: SimpleNamespace(name=name))
+    monkeypatch.setattr("jgc.pack.fit.load", lambda name, task, **words: SETS[task]())
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(file("node", QAT))
+    return path
+
+
+def test_predict_says_score_time_and_runtime(small, tmp_path):
+    said = run("predict", tmp_path, "tiny", "--out", tmp_path / "answers.csv").out
+    assert re.match(r"tiny \(random-0\), node: accuracy %\n  test part      \d+\.\d\d\n", said)
+    assert re.search(r"a pass takes .* ms \(median; interquartile range .*\)", said)
+    assert re.search(r"runs on (integer|float): a pass takes", said)
+    lines = (tmp_path / "answers.csv").read_text().splitlines()
+    assert lines[0] == "node,part,predicted,p_0,p_1,p_2" and len(lines) == 41
+
+
+def test_inspect_measures_layers_on_a_data_set(small):
+    said = run("inspect", small, "--on", "tiny").out
+    header, first = re.search(r"Layers on tiny\n\n(.*)\n.*\n(.*)\n", said).groups()
+    columns = [cell.strip() for cell in header.strip("|").split("|")]
+    assert columns == ["layer", "bytes", "ms, measured", "% of the time", "% of the MACs, computed"]
+    assert first.startswith("| conv1 ") and "; a layer takes what" in said
+
+
+def test_warnings_are_sentences(small, monkeypatch):
+    from jgc.pack import fit
+
+    inner = fit.load
+
+    def scaled(name, **words):
+        data = inner(name, **words)
+        graph = data.graphs[0]
+        graph = graph._replace(nodes=graph.nodes._replace(values=1e6 * graph.nodes.values))
+        return dataclasses.replace(data, graphs=[graph])
+
+    monkeypatch.setattr(fit, "load", scaled)
+    said = run("predict", small, "tiny")
+    assert re.match(r"warning: site 'input': \d+ of \d+ values lie far outside 0\.\.1", said.err)
+    assert len(said.err.splitlines()) == 1 and "test part" in said.out
+
+
+@pytest.mark.parametrize("command", ["predict", "inspect"])
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda data: data[:-9], "is no whole safetensors file"),
+        (lambda data: data[:-9] + bytes(9), "SHA-256 is not that of its content"),
+        (lambda data: data.replace(b'"jgc":"2"', b'"jgc":"3"'), "its format is '3', this jgc re"),
+        (lambda data: b"\x80\x04cos\nsystem\n(S'true'\ntR.", "is no whole safetensors file"),
+    ],
+    ids=["truncated", "edited", "newer", "pickle"],
+)
+def test_a_damaged_artefact_ends_in_one_sentence(small, command, damage, message):
+    small.write_bytes(damage(small.read_bytes()))
+    said = run(command, small, *(["tiny"] if command == "predict" else []), code=2)
+    assert said.err.startswith(f"error: `{small}`") and message in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+def test_predict_on_another_task_or_without_words(small, tmp_path):
+    from jgc import pack
+
+    said = run("predict", small, "tiny", "--task", "link", code=2)
+    assert "error: the task of 'tiny' is 'link', the model is for 'node'" in said.err
+    held = pack.load(small)
+    pack.save(small, held.params, held.masks, held.grids, stats=held.stats, meta={"val": 0.5})
+    said = run("predict", small, "tiny", code=2)
+    assert "does not say which model this is" in said.err and "compress the model anew" in said.err
 
 
 def test_data_list_and_get():

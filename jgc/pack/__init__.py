@@ -4,23 +4,37 @@ from jgc.pack.artefact import Artefact, load, save
 from jgc.pack.cost import Cost, Operation, aggregate, linear, total
 from jgc.pack.fused import infer
 from jgc.pack.integer import IntegerModel, integer_apply, integer_model
+from jgc.pack.predict import Prediction, predict
+from jgc.pack.restore import Restored, describe, restore
+from jgc.pack.runtime import Runtime, runtime
 from jgc.pack.size import dense_bytes, file_bytes, values_bytes
 from jgc.pack.tensor import TensorInfo
+from jgc.pack.work import Work, on_dataset, on_graph
 
 __all__ = [
     "Artefact",
     "Cost",
     "IntegerModel",
     "Operation",
+    "Prediction",
+    "Restored",
+    "Runtime",
     "TensorInfo",
+    "Work",
     "aggregate",
     "dense_bytes",
+    "describe",
     "file_bytes",
     "infer",
     "integer_apply",
     "integer_model",
     "linear",
     "load",
+    "on_dataset",
+    "on_graph",
+    "predict",
+    "restore",
+    "runtime",
     "save",
     "total",
     "values_bytes",

@@ -30,6 +30,7 @@ class Artefact(NamedTuple):
         meta: What was said about the model: its recipe, the metrics it was accepted with.
         tensors: Path, shape, kept weights, bits, encodings and bytes of each tensor of `params`.
         n_bytes: Size of the file; the header and `stats` included.
+        path: Where it lies.
     """
 
     params: dict[str, Any]
@@ -39,6 +40,7 @@ class Artefact(NamedTuple):
     meta: dict[str, Any]
     tensors: tuple[TensorInfo, ...]
     n_bytes: int
+    path: str = ""
 
 
 def save(
@@ -183,6 +185,7 @@ def _from_bytes(data: bytes, name: str, max_weights: int | None) -> Artefact:
         meta=manifest["meta"],
         tensors=rows["params"],
         n_bytes=len(data),
+        path=name,
     )
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from numbers import Real
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,8 @@ from jgc.quant.learned import (
     smooth_bits,
     whole_bits,
 )
-from jgc.quant.types import ByteGrid, Params, Place, Quant, Quantizer
+from jgc.quant.ranges import RangeState
+from jgc.quant.types import ByteGrid, Params, Place, Quant, Quantizer, Site, Spec
 from jgc.quant.uniform import not_output, qat
 from jgc.tree import PathPredicate, is_kernel
 
@@ -155,8 +157,9 @@ def a2q(
         return grids_of(state, x, mask) if isinstance(state, Learned) else None
 
     return plain._replace(
-        init=init, value=value, cost=cost, rates=rates, stored=stored, row_grid=row_grid
-    )
+        init=init, value=value, cost=cost, rates=rates, stored=stored, row_grid=row_grid,
+        unpack=_unpacked, spec=Spec("a2q"),
+    )  # fmt: skip
 
 
 def average_bits(quant: Quant) -> Array:
@@ -223,6 +226,29 @@ def bits_by_degree(quant: Quant, in_degree) -> dict[str, float]:
 def learned_sites(quant: Quant) -> dict[str, Learned]:
     """The sites with learned grids, by path."""
     return {site: state for site, state in quant.sites.items() if isinstance(state, Learned)}
+
+
+def _unpacked(stored: Mapping[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
+    return {site: _state(kind, _at(stored, site), site) for site, kind in kinds.items()}
+
+
+def _state(kind: Any, held: Any, site: str) -> Any:
+    """A site's state from the nested dict of its fields."""
+    inner = {Site: {"range": RangeState}}.get(kind, {})
+
+    def field(name: str) -> Any:
+        return _state(inner[name], held[name], site) if name in inner else jnp.asarray(held[name])
+
+    try:
+        return kind(**{name: field(name) for name in kind._fields})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the state of site {site!r} is no {kind.__name__}: {error}.") from None
+
+
+def _at(tree: Any, path: str) -> Any:
+    for name in path.split("/"):
+        tree = tree.get(name) if isinstance(tree, Mapping) else None
+    return tree
 
 
 def _average(quant: Quant, bits_of: Callable[[Learned], Array]) -> Array:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.quant.types import Nodes, Quant, Quantizer
+from jgc.quant.types import Nodes, Quant, Quantizer, Spec
 from jgc.quant.uniform import not_output, qat
 from jgc.tree import PathPredicate, is_kernel
 
@@ -90,7 +90,7 @@ def degree(
         protected = nodes.mask & (drawn < protection(nodes, low, high))
         return plain._replace(value=partial(_value, plain.value, is_site, nodes, protected))
 
-    return plain._replace(on=on)
+    return plain._replace(on=on, spec=Spec("degree", (("symmetric_values", symmetric_values),)))
 
 
 def protection(nodes: Nodes, low: float = 0.0, high: float = 0.1) -> Array:

@@ -183,6 +183,26 @@ class StoredFn(Protocol):
         ...
 
 
+class UnpackFn(Protocol):
+    """The sites again, from what a file holds of them."""
+
+    def __call__(self, stored: Mapping[str, Any], kinds: Mapping[str, type], /) -> dict[str, Any]:
+        """Undoes `stored`; `kinds` are the types of the states of the sites, by path."""
+        ...
+
+
+class Spec(NamedTuple):
+    """Which quantiser of this room one is.
+
+    Attributes:
+        name: In `jgc.quant.METHODS`.
+        settings: Those that evaluation depends on, and their values, true or false.
+    """
+
+    name: str
+    settings: tuple[tuple[str, bool], ...] = ()
+
+
 class Quantizer(NamedTuple):
     """A bundle of pure functions; every setting was fixed when it was built.
 
@@ -200,6 +220,8 @@ class Quantizer(NamedTuple):
         byte_grid: `(quant, site) -> ByteGrid`, for running in integers; `None`: in float only.
         row_grid: `(quant, site, x, mask) -> ByteGrid` of sites whose nodes have grids of their own;
             `None`: there are none.
+        unpack: `(stored, kinds) -> sites`, undoes `stored`.
+        spec: What a file says that it is; `None`: no file can say so.
     """
 
     init: InitFn
@@ -213,3 +235,5 @@ class Quantizer(NamedTuple):
     stored: StoredFn | None = None
     byte_grid: ByteGridFn | None = None
     row_grid: RowGridFn | None = None
+    unpack: UnpackFn | None = None
+    spec: Spec | None = None

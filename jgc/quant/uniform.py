@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jgc.quant.grid import Grid, affine_grid, fake_quant, q_bounds, symmetric_grid
 from jgc.quant.ranges import RangeState, extremes, no_range, range_rule
-from jgc.quant.types import ByteGrid, Params, Quant, Quantizer, Site
+from jgc.quant.types import ByteGrid, Params, Quant, Quantizer, Site, Spec
 from jgc.tree import PathPredicate, chosen, is_kernel, map_named, named_leaves, output_axis
 
 
@@ -157,6 +158,11 @@ def qat(
         symmetric_weights,
         stored=lambda quant: together(quant.sites),
         byte_grid=byte_grid,
+        unpack=apart,
+        spec=Spec(
+            "qat",
+            (("symmetric_weights", symmetric_weights), ("symmetric_values", symmetric_values)),
+        ),
     )
 
 
@@ -168,21 +174,28 @@ def together(sites: dict[str, Site]) -> dict[str, Array]:
 
     Returns:
         `lo` and `hi`, float32 `[n_site]`, and `bits`, uint8 `[n_site]`, sites in alphabetical
-        order. How often a site was seen is left out; `apart` undoes it.
+        order. Of how often a site was seen only remains whether it was: a range that never was
+        runs from infinity down. `apart` undoes it.
 
     Example:
-        >>> sites = {"b": Site(no_range()._replace(hi=jnp.ones(())), jnp.int32(4)),
-        ...          "a": Site(no_range(), jnp.int32(8))}
+        >>> seen = RangeState(jnp.int32(9), jnp.float32(0), jnp.float32(1))
+        >>> sites = {"b": Site(seen, jnp.int32(4)), "a": Site(no_range(), jnp.int32(8))}
         >>> stored = together(sites)
         >>> stored["hi"].tolist(), stored["bits"].tolist()
-        ([0.0, 1.0], [8, 4])
-        >>> float(apart(stored, sites)["b"].range.hi)
-        1.0
+        ([-inf, 1.0], [8, 4])
+        >>> {name: int(site.range.count) for name, site in apart(stored, sites).items()}
+        {'a': 0, 'b': 1}
     """
     inner = [sites[name] for name in sorted(sites)]
+
+    def ends(key: str, blank: float) -> Array:
+        ranges = [site.range for site in inner]
+        found = [jnp.where(r.count == 0, blank, getattr(r, key)) for r in ranges]
+        return jnp.array(found, jnp.float32)
+
     return {
-        "lo": jnp.array([site.range.lo for site in inner], jnp.float32),
-        "hi": jnp.array([site.range.hi for site in inner], jnp.float32),
+        "lo": ends("lo", jnp.inf),
+        "hi": ends("hi", -jnp.inf),
         "bits": jnp.array([site.bits for site in inner], jnp.uint8),
     }
 
@@ -195,18 +208,20 @@ def apart(stored: Mapping[str, Any], names: Iterable[str]) -> dict[str, Site]:
         names: Of the quantised sites, in any order.
 
     Returns:
-        `{name: Site}`, each with a range that has been seen.
+        `{name: Site}`.
 
     Raises:
         ValueError: if there are more or fewer names than sites.
     """
-    lo, hi, bits = (jnp.asarray(stored[key]) for key in ("lo", "hi", "bits"))
-    names = sorted(names)
-    if len(names) != lo.shape[0]:
-        raise ValueError(f"`names` are {len(names)} sites, `stored` holds {lo.shape[0]}: {names}.")
-    seen = jnp.ones((), jnp.int32)
+    names, keys = sorted(names), ("lo", "hi", "bits")
+    shapes = {key: np.shape(stored.get(key, ())) for key in keys}
+    if set(shapes.values()) != {(len(names),)}:
+        raise ValueError(f"`names` are {len(names)} sites, `stored` has shapes {shapes}: {names}.")
+    lo, hi, bits = (jnp.asarray(stored[key]) for key in keys)
+    seen = lo <= hi
+    lo, hi = (jnp.where(seen, end, 0) for end in (lo, hi))
     return {
-        name: Site(RangeState(seen, lo[i], hi[i]), bits[i].astype(jnp.int32))
+        name: Site(RangeState(seen[i].astype(jnp.int32), lo[i], hi[i]), bits[i].astype(jnp.int32))
         for i, name in enumerate(names)
     }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from jgc import pack
 from jgc.data import Dataset
@@ -108,7 +109,10 @@ def _result(job: Job, level: Level, rows, candidates, models: list[Model]) -> Re
     sign = 1 if larger_is_better(candidates[0]["metric"]) else -1
     best = max(range(len(candidates)), key=lambda i: sign * candidates[i]["val"])
     row = candidates[best]
-    meta = {name: row[name] for name in ("metric", "val", "test", "config")}
+    quantizer = job.method.quantizer and job.method.quantizer(jnp.int32(level.bits or 8))
+    meta = {name: row[name] for name in ("metric", "val", "test", "config")} | pack.describe(
+        job.plan.model, job.dataset, quantizer, models[best].quant
+    )
     artefact = packable(job, level, models[best]) | {"meta": meta}
     return Result(rows, job.plan.model, models[best], artefact)
 

@@ -1,6 +1,5 @@
 """What a machine tells of a trained model: latency, memory, energy, and scores of every kind."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import jax
 import numpy as np
 
 from jgc.forward import apply
+from jgc.pack.stopwatch import rounds, spread
 from jgc.train import Method, Model, Problem
 
 WARM_UP = 3
@@ -113,17 +113,12 @@ def timed(run: Callable[[], None]) -> tuple[float, float, float | None]:
     """
     for _ in range(WARM_UP):
         run()
-    times: list[float] = []
     before = _energy()
-    while len(times) < 5 or (len(times) < REPEATS and sum(times) < SECONDS):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
+    (found,) = rounds([run], REPEATS, SECONDS)
     after = _energy()
-    low, middle, high = np.quantile(times, (0.25, 0.5, 0.75))
-    used = None if before is None or after is None else (after - before) / len(times)
+    used = None if before is None or after is None else (after - before) / len(found)
     # The counter wraps around every few minutes: a negative difference tells nothing.
-    return float(middle), float(high - low), used if used is None or used > 0 else None
+    return *spread(found), used if used is None or used > 0 else None
 
 
 def _energy() -> float | None:

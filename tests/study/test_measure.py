@@ -1,4 +1,5 @@
 import sys
+import time
 from types import SimpleNamespace
 
 import jax
@@ -112,7 +113,7 @@ def test_gpus_tell_their_energy_where_their_library_is(monkeypatch):
 def test_warm_up_is_left_out(monkeypatch):
     calls = iter(range(100))
     clock = {"now": 0.0}
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock["now"])
 
     def run():
         clock["now"] += 100.0 if next(calls) < measure.WARM_UP else 0.25

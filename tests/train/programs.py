@@ -19,10 +19,11 @@ class Programs:
 
     def compile(self, lowered, *args, **kwargs):
         del args, kwargs
-        text = lowered.as_text()
-        if text not in self._compiled:
-            self._compiled[text] = self._compile(lowered, compiler_options=QUICK)
-        return self._compiled[text]
+        # Arguments of other trees may be the same arrays to XLA.
+        program = lowered.as_text(), lowered.in_tree, lowered.out_tree
+        if program not in self._compiled:
+            self._compiled[program] = self._compile(lowered, compiler_options=QUICK)
+        return self._compiled[program]
 
     def count(self, event: str, seconds: float, **about) -> None:
         del seconds

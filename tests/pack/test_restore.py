@@ -1,0 +1,264 @@
+"""From the file alone comes the model that was trained, bit for bit."""
+
+import functools
+from types import SimpleNamespace
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jgc
+from jgc import pack, prune, quant
+from jgc.data import load
+from jgc.graph import batch
+from jgc.models import GAT, GCN, GIN
+from jgc.pack import artefact as artefacts
+from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes
+
+SETTINGS = {"epochs": 3, "finetune_epochs": 2}
+SETS = {"node": tiny_nodes, "link": tiny_links, "graph": tiny_graphs}
+
+
+@pytest.fixture(autouse=True)
+def _quick(programs):
+    del programs
+
+
+@functools.cache
+def compressed(task, model, prune_by, quantize_by):
+    width = {"hidden": 4} if isinstance(model, str) else {}
+    return jgc.compress(
+        model, SETS[task](), prune=prune_by, quantize=quantize_by, **SETTINGS, **width
+    )
+
+
+def answers(data, model, variables, masks, state, quantizer):
+    graph = data.graphs[0] if data.task != "graph" else batch(list(data.graphs[:5]))
+    # Uncompiled: two programs of the same sums may round them differently.
+    return np.asarray(jgc.apply(model, variables, graph, masks, state, quantizer=quantizer)[0])
+
+
+def check(result, data, quantizer, folder):
+    """The restored model answers as the trained one, whose weights are rounded on the way."""
+    result.save(folder)
+    restored = pack.restore(folder / "model.safetensors")
+    best = result.best
+    state = None if quantizer is None else best.quant
+    variables = {"params": best.params, **best.stats}
+    trained = answers(data, result.model, variables, best.masks, state, quantizer)
+    found = answers(data, restored.model, restored.variables, None, restored.quant,
+                    restored.quantizer)  # fmt: skip
+    assert found.std() > 0
+    np.testing.assert_array_equal(found, trained)
+    assert restored.model == result.model
+    assert (restored.task, restored.kind) == (data.task, data.kind)
+    assert restored.dataset == data.name == restored.meta["config"]["dataset"]
+    return restored
+
+
+MODELS = {"node": GCN(hidden=4), "link": GAT(hidden=4, out=3, heads=2), "graph": GIN(4, 4, 1)}
+ROWS = {name: (name, 3, {}) for name in quant.METHODS} | {
+    "affine weights, wide values": (
+        "qat",
+        4,
+        {"symmetric_weights": False, "symmetric_values": True, "bits_values": 7},
+    ),
+    "messages alone": ("qat", 8, {"per_channel": False, "is_site": lambda site: "message" in site}),
+    "symmetric values": ("degree", 2, {"symmetric_values": True}),
+    "all sites of nodes": ("a2q", 2, {"is_feature": lambda site: True}),
+}
+QUANTISED = [(task, row) for row in ROWS for task in (SETS if row in quant.METHODS else ["node"])]
+
+
+@pytest.mark.parametrize("task, row", QUANTISED)
+def test_every_quantiser(task, row, tmp_path):
+    name, bits, settings = ROWS[row]
+    quantizer = quant.METHODS[name](bits, **settings)
+    result = compressed(task, MODELS[task], None, quantizer)
+    restored = check(result, SETS[task](), quantizer, tmp_path)
+    kinds = {type(state) for state in restored.quant.sites.values()}
+    if name == "a2q":
+        assert (quant.Groups if task == "graph" else quant.Learned) in kinds
+        bits = [float(quant.average_bits(q)) for q in (restored.quant, result.best.quant)]
+        assert bits[0] == pytest.approx(bits[1], rel=1e-3)  # Shares are stored in 16 bits.
+
+
+@pytest.mark.parametrize("name", prune.METHODS)
+def test_every_pruner(name, tmp_path):
+    restored = check(
+        compressed("node", "mlp", f"{name}:0.5", "qat:5"), tiny_nodes(), quant.qat(5), tmp_path
+    )
+    assert float(prune.sparsity_of(restored.masks)) > 0.3
+
+
+@pytest.mark.parametrize(
+    "name, model, settings",
+    [("sbm", "gcn", {"hidden": 8}), ("motif", "gin", {"hidden": 8, "layers": 2})],
+)
+def test_the_embedded_sets(name, model, settings, tmp_path):
+    data, quantizer = load(name), quant.qat(4)
+    result = jgc.compress(
+        model, data, prune="global:0.8", quantize="qat:4", epochs=2, finetune_epochs=1, **settings
+    )
+    check(result, data, quantizer, tmp_path)
+
+
+def test_what_a_reader_wants_is_there(tmp_path):
+    result = compressed("node", "mlp", "global:0.5", "qat:5")
+    meta = result.save(tmp_path).meta
+    assert meta.keys() >= {"metric", "val", "test", "config", "jgc", "format", "task", "dataset"}
+    plain = {key: value for key, value in result.artefact.items() if key != "meta"}
+    assert result.rows[-1]["bytes_file"] == pack.file_bytes(**plain), "rows do not count `meta`"
+
+
+def test_a_range_that_was_never_seen_is_still_so():
+    quantizer = quant.qat(4)
+    params = {"kernel": jnp.ones((2, 2))}
+    place = quant.Place((2, 2), jnp.float32)
+    state = quantizer.init(params, {"message": place, "input": place})
+    x = jnp.array([[-3.0, 5.0]])
+    _, state = quantizer.value(state, "input", x, None, None, True)
+    built, again = quant.from_spec(
+        quant.spec_of(quantizer, state), quantizer.stored(state), quantizer.grids(state, params)
+    )
+    for site in ("message", "input"):
+        for values in (x, 10 * x):
+            due = quantizer.value(state, site, values, None, None, False)[0]
+            np.testing.assert_array_equal(
+                built.value(again, site, values, None, None, False)[0], due
+            )
+
+
+# What a file may say that is not so.
+
+
+@functools.cache
+def held(quantised=True):
+    result = compressed("node", "mlp", "global:0.5", "qat:5" if quantised else None)
+    return SimpleNamespace(**result.artefact)
+
+
+def saved(folder, meta=None, params=None, stats=None):
+    path, good = folder / "model.safetensors", held()
+    pack.save(
+        path, params or good.params, good.masks if params is None else None, good.grids,
+        meta=good.meta if meta is None else meta, stats=stats or good.stats,
+    )  # fmt: skip
+    return path
+
+
+def changed(**changes):
+    return held().meta | changes
+
+
+def of_quantizer(**changes):
+    return {"meta": changed(quantizer=held().meta["quantizer"] | changes)}
+
+
+LIES = {
+    "of an older jgc": (lambda: {"meta": {"val": 0.5}}, "written by an older jgc.*anew"),
+    "another's module": (lambda: {"meta": changed(model=None)}, "not of `jgc.models`"),
+    "another's quantiser": (lambda: {"meta": changed(quantizer=None)}, "not of `jgc.quant`"),
+    "a newer model": (
+        lambda: {"meta": changed(jgc="9.1", model={"name": "gcn9", "settings": {}})},
+        r"written by jgc 9\.1, this is .*`model.name`: Unknown model 'gcn9'",
+    ),
+    "another width": (
+        lambda: {"meta": changed(model={"name": "mlp", "settings": {"hidden": 5, "out": 3}})},
+        r"`model` asks for params/.* the file holds",
+    ),
+    "more layers": (
+        lambda: {"meta": changed(model={"name": "mlp", "settings": {"hidden": 4, "layers": 3}})},
+        "`model` asks for .*the file holds",
+    ),
+    "no layers": (
+        lambda: {"meta": changed(model={"name": "gat", "settings": {"heads": 0}})}, "`model`",
+    ),
+    "features": (lambda: {"meta": changed(n_feature=8)}, "`model` asks for params/"),
+    "features beyond any": (lambda: {"meta": changed(n_feature=10**12)}, "`n_feature` must be"),
+    "features in words": (lambda: {"meta": changed(n_feature="9")}, "`n_feature` must be a int"),
+    "a task": (lambda: {"meta": changed(task="edge")}, "`task` must be one of"),
+    "a kind": (lambda: {"meta": changed(kind="word")}, "`kind` must be one of"),
+    "a quantiser": (lambda: of_quantizer(name="eval"), "`quantizer.name` must be one of"),
+    "a list": (lambda: of_quantizer(name=[]), "`quantizer.name` must be one of"),
+    "a setting": (lambda: of_quantizer(is_site="os"), "unknown key 'is_site'"),
+    "a setting's type": (lambda: of_quantizer(symmetric_values="no"), "`quantizer.symmetric_val"),
+    "a kind of site": (lambda: of_quantizer(sites={"code": ["x"]}), r"has \['code'\]"),
+    "sites": (lambda: of_quantizer(sites=["x"]), "`quantizer.sites` must be lists"),
+    "fewer sites": (lambda: of_quantizer(sites={"range": ["input"]}), "`names` are 1 sites"),
+    "a site of no model": (
+        lambda: of_quantizer(
+            sites={"range": [f"site{i}" for i, _ in enumerate(stored()["lo"])]}
+        ),
+        r"`quantizer.sites` has \['site0'",
+    ),
+    "no ranges": (lambda: {"stats": {"sites": {"hi": np.zeros(1)}}}, "has shapes"),
+    "a range without end": (
+        lambda: {"stats": {"sites": stored() | {"hi": stored()["hi"] + np.inf}}}, "is no Site",
+    ),
+    "a width of 99": (
+        lambda: {"stats": {"sites": stored() | {"bits": stored()["bits"] + 94}}}, "is no Site",
+    ),
+    "groups without arrays": (
+        lambda: {"meta": changed(quantizer={"name": "a2q", "sites": {"groups": ["input"]}})},
+        "'input' is no Groups",
+    ),
+}  # fmt: skip
+
+
+def stored():
+    return {name: np.asarray(leaf) for name, leaf in held().stats["sites"].items()}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_lies_name_the_file_and_the_key(lie, tmp_path):
+    make, message = LIES[lie]
+    with pytest.raises(ValueError, match=message) as caught:
+        pack.restore(saved(tmp_path, **make()))
+    assert "model.safetensors`, `meta`" in str(caught.value)
+
+
+def test_the_honest_file_restores(tmp_path):
+    assert pack.restore(saved(tmp_path)).dataset == "tiny"
+
+
+def test_a_module_of_ones_own_is_saved_but_not_restored(tmp_path):
+    class Mine(nn.Module):
+        out: int = 2
+
+        @nn.compact
+        def __call__(self, graph, layout=None, *, train=False):
+            return jnp.ones((graph.nodes.shape[0], 1)) @ self.param(
+                "kernel", nn.initializers.ones, (1, self.out)
+            )
+
+    saved = jgc.compress(Mine(), tiny_nodes(), epochs=1).save(tmp_path)
+    assert saved.params["kernel"].shape == (1, 3)
+    with pytest.raises(ValueError, match="not of `jgc.models`; build it yourself"):
+        pack.restore(saved)
+
+
+def test_saved_by_hand(tmp_path):
+    """A user's own loop, with no `compress` in it."""
+    data, model, quantizer = tiny_nodes(), GCN(hidden=4, out=3), quant.qat(8)
+    graph = data.graphs[0]
+    params = model.init(jax.random.key(0), graph)["params"]
+    state = quantizer.init(params, jgc.sites(model, params, graph))
+    _, state = jgc.apply(
+        model, params, graph, None, state, quantizer=quantizer, train=True,
+        rngs={"dropout": jax.random.key(1)},
+    )  # fmt: skip
+    saved = pack.save(
+        tmp_path / "m.safetensors", params, None, quantizer.grids(state, params),
+        meta=pack.describe(model, data, quantizer, state),
+        stats={"sites": quantizer.stored(state)},
+    )  # fmt: skip
+    restored = pack.restore(saved)
+    np.testing.assert_array_equal(
+        jgc.apply(model, params, graph, None, state, quantizer=quantizer)[0],
+        jgc.apply(restored.model, restored.variables, graph, None, restored.quant,
+                  quantizer=restored.quantizer)[0],
+    )  # fmt: skip
+    assert isinstance(saved, artefacts.Artefact)
