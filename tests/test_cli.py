@@ -154,6 +154,7 @@ def small(tmp_path, monkeypatch):
     """A compressed model of a tiny data set, which any name loads."""
     from tests.pack.restored import QAT, SETS, file
 
+    monkeypatch.setattr("jgc.pack.fit.info", lambda name: SimpleNamespace(name=name))
     monkeypatch.setattr("jgc.pack.fit.load", lambda name, task, **words: SETS[task]())
     path = tmp_path / "model.safetensors"
     path.write_bytes(file("node", QAT))
@@ -167,6 +168,14 @@ def test_predict_says_score_time_and_runtime(small, tmp_path):
     assert re.search(r"runs on (integer|float): a pass takes", said)
     lines = (tmp_path / "answers.csv").read_text().splitlines()
     assert lines[0] == "node,part,predicted,p_0,p_1,p_2" and len(lines) == 41
+
+
+def test_inspect_measures_layers_on_a_data_set(small):
+    said = run("inspect", small, "--on", "tiny").out
+    header, first = re.search(r"Layers on tiny\n\n(.*)\n.*\n(.*)\n", said).groups()
+    columns = [cell.strip() for cell in header.strip("|").split("|")]
+    assert columns == ["layer", "bytes", "ms, measured", "% of the time", "% of the MACs, computed"]
+    assert first.startswith("| conv1 ") and "; a layer takes what" in said
 
 
 def test_warnings_are_sentences(small, monkeypatch):

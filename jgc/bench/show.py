@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from jgc.report.look import BLUE, HAIRLINE, INK, STYLE
+from jgc.report.look import BLUE, INK, STYLE
 from jgc.report.table import Table
 
 Row = Mapping[str, Any]
@@ -61,7 +61,7 @@ def write_figure(rows: Sequence[Row], path: str | Path) -> Path:
         FigureCanvasAgg(figure)
         ax = figure.subplots()
         places = range(len(shown))[::-1]
-        ax.barh(places, [row["ratio"] for row in shown], left=0, height=0.6, color=BLUE)
+        ax.barh(places, [row["ratio"] - 1 for row in shown], left=1, height=0.6, color=BLUE)
         for place, row in zip(places, shown, strict=True):
             words = f" {row['ratio']:.2g} x {row['peer']}"
             ax.annotate(words, (max(row["ratio"], 1), place), va="center", color=INK, fontsize=8)
@@ -70,7 +70,8 @@ def write_figure(rows: Sequence[Row], path: str | Path) -> Path:
         ax.set_xlim(min(0.5, *(0.8 * row["ratio"] for row in shown)),
                     6 * max(row["ratio"] for row in shown))  # fmt: skip
         ax.axvline(1, color=INK, linewidth=0.8)
-        ax.grid(visible=True, axis="x", color=HAIRLINE)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.grid(visible=False, axis="y")
         ax.set_xlabel("times as fast as the peer, same run, equal threads")
         figure.savefig(path, facecolor="white", dpi=200)
     return Path(path)

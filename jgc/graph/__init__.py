@@ -21,6 +21,7 @@ from jgc.graph.codes import Floats as Floats
 from jgc.graph.codes import Pending as Pending
 from jgc.graph.codes import as_operand as as_operand
 from jgc.graph.codes import on_grid as on_grid
+from jgc.graph.codes import on_row_grids as on_row_grids
 from jgc.graph.codes import relu as relu
 from jgc.graph.collection import Budget as Budget
 from jgc.graph.collection import Collection as Collection

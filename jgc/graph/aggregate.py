@@ -50,7 +50,12 @@ def aggregate(
         [[[0.0], [6.0]], [[0.0], [3.0]], [[0.0], [5.0]]]
     """
     operand = as_operand(values)
-    if operand is not None and weights is None and reduce in ("sum", "mean"):
+    if (
+        operand is not None
+        and operand.has_one_grid
+        and weights is None
+        and reduce in ("sum", "mean")
+    ):
         if own is None or (reduce == "sum" and jnp.ndim(own) < 2):
             total = operand.summed(layout.edges, own)
             if reduce == "sum":

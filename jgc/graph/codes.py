@@ -52,7 +52,7 @@ class Codes(_Decodes):
 
     Attributes:
         codes: uint8 `[n, width]`.
-        step: Of the grid, float32 `[]`.
+        step: Of the grid, float32 `[]`; or of each row's, `[n, 1]`.
         zero: Code of 0, int32 `[]`.
         backend: That sums them, `"native"`, or `"segment"` or `"scatter"` (XLA).
     """
@@ -64,15 +64,23 @@ class Codes(_Decodes):
         """The values, float32."""
         return (self.codes.astype(jnp.int32) - self.zero).astype(jnp.float32) * self.step
 
+    @property
+    def has_one_grid(self) -> bool:
+        """Whether sums of several rows' codes mean anything."""
+        return self.step.ndim == 0
+
     def matmul(self, weights: ByteWeights, steps: Array) -> Any:
         """`values @ weights`, whose columns have `steps` of their own, float32 `[width]`."""
-        factors = Step("times_column", steps * self.step)
+        each = steps * self.step if self.has_one_grid else steps
+        factors = (Step("times_column", each),)
+        if not self.has_one_grid:
+            factors = (*factors, Step("times_row", self.step[:, 0]))
         shape = (self.codes.shape[0], weights.width)
 
         def run(todo: Steps, out) -> Array:
             return byte_matmul(self.codes, self.zero, weights, todo, out, self.backend)
 
-        return Pending(run, shape, (factors,), self.backend)
+        return Pending(run, shape, factors, self.backend)
 
     def summed(self, pattern: Structure, own: Array | None) -> Any:
         """Sums over the rows of a pattern, each row's own value `own` times."""
@@ -95,6 +103,8 @@ class Floats(_Decodes):
         values: Float32 `[n, width]`, or sparse rows.
         backend: That sums them.
     """
+
+    has_one_grid = True
 
     def __init__(self, values: Any, backend: str):
         self.values, self.backend = values, backend
@@ -233,6 +243,21 @@ def on_grid(x: Any, step: Array, zero: Array, top: Array, backend: str) -> Codes
         return x.on_grid(step, zero, top)
     last = Step("codes", _bounds(step, zero, top, zero))
     return Codes(through((last,), jnp.asarray(x), jnp.uint8), step, zero, backend)
+
+
+def on_row_grids(x: Array, step: Array, zero: Array, top: Array, backend: str) -> Codes:
+    """As `on_grid` where each row has a grid of its own, all `[n, 1]`.
+
+    Example:
+        >>> step, zero = jnp.array([[1.0], [2.0]]), jnp.array([[3], [7]])
+        >>> x = on_row_grids(jnp.array([[9.0], [5.9]]), step, zero, 2 * zero, "segment")
+        >>> x.codes.tolist(), jnp.asarray(x).tolist()
+        ([[131], [131]], [[3.0], [6.0]])
+    """
+    rounded = jnp.clip(jnp.round(x * (1.0 / step)), -zero, top - zero).astype(jnp.int32)
+    # One code of 0 for all rows, whatever their widths: in the middle where a bit is the sign.
+    middle = jnp.where((zero > 0).any(), 128, 0)
+    return Codes((rounded + middle).astype(jnp.uint8), step, middle, backend)
 
 
 def relu(x: Any) -> Any:

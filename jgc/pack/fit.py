@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jgc.data import Dataset, load
+from jgc.data import Dataset, info, load
 from jgc.graph import SparseRows
 from jgc.pack.restore import Restored, check_fit
 from jgc.quant import Learned
@@ -36,7 +36,7 @@ def data_for(
     trained = restored.meta.get("config", {}).get("split", "")
     word, _, number = trained.rpartition("-")
     word, number = (word, int(number)) if number.isdecimal() else (trained, 0)
-    own = name.lower() == restored.dataset
+    own = info(name).name == restored.dataset
     chosen = (split or _SPLITS.get(word, word) or None) if own else split
     folds = restored.meta.get("n_splits") if chosen == "kfold" else None
     seed = 0 if chosen in ("kfold", "geom-gcn") else number

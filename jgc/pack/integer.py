@@ -14,6 +14,7 @@ from jgc.graph import (
     as_operand,
     byte_weights,
     on_grid,
+    on_row_grids,
 )
 from jgc.graph import layout as layout_of
 from jgc.pack.fused import FusedPass, plain
@@ -138,14 +139,18 @@ class _Visitor(FusedPass):
         self._backend = "segment" if layout.backend == "bcsr" else layout.backend
 
     def site(self, path: str, x, mask):
-        grid = None
+        quantizer, quant = self._quantizer, self._state.quant
         if self.ready and mask is self._node_mask and len(x.shape) == 2:
-            assert self._quantizer.byte_grid is not None
-            grid = self._quantizer.byte_grid(self._state.quant, path)
-        if grid is None:
+            assert quantizer.byte_grid is not None
+            grid = quantizer.byte_grid(quant, path)
+            if grid is not None:
+                return on_grid(x, *grid, self._backend)
             x = plain(x)
-            return self._quantizer.value(self._state.quant, path, x, mask, None, False)[0]
-        return on_grid(x, *grid, self._backend)
+            if quantizer.row_grid is not None:
+                grid = quantizer.row_grid(quant, path, x, mask)
+                if grid is not None:
+                    return on_row_grids(x, *grid, self._backend)
+        return quantizer.value(quant, path, plain(x), mask, None, False)[0]
 
     def product(self, path: str, x, kernel):
         codes = as_operand(x)

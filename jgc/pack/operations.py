@@ -4,8 +4,10 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
+import numpy as np
 
-from jgc.graph import GraphsTuple
+from jgc.data import Dataset, training_graph
+from jgc.graph import GraphsTuple, SparseRows
 from jgc.models.layers import Linear, Site
 from jgc.pack.cost import Operation
 from jgc.tree import named_leaves
@@ -49,11 +51,13 @@ class Product(NamedTuple):
         operation: As it is without compression.
         weights: Name of its kernel among the masks; `None` for sums over edges.
         weighted: True where the weights, or the coefficients of edges, have a width of their own.
+        path: Of the module that it is in, such as `"conv1/linear"` or `"conv1"`.
     """
 
     operation: Operation
     weights: str | None
     weighted: bool
+    path: str = ""
 
 
 def products(model: nn.Module, variables: Any, graph: GraphsTuple) -> list[Product]:
@@ -79,12 +83,12 @@ def products(model: nn.Module, variables: Any, graph: GraphsTuple) -> list[Produ
                 rows, d_in = args[0].shape
                 d_out = int(module.features)
                 dense = Operation("linear", rows, d_in, d_out, d_in * d_out, 32, 32)
-                found.append(Product(dense, f"{path}/kernel", True))
+                found.append(Product(dense, f"{path}/kernel", True, path))
             elif isinstance(module, Site) and module.name == "message":
                 width = out.shape[-1]
                 n_edge = graph.senders.shape[0]
                 sums = Operation("aggregate", n_edge, 1, width, width, 1, 32)
-                found.append(Product(sums, None, False))
+                found.append(Product(sums, None, False, path.rpartition("/")[0]))
             elif isinstance(module, Site) and module.name == "attention":
                 # The sum just found is weighted: its edges carry coefficients of their own.
                 found[-1] = found[-1]._replace(weighted=True)
@@ -93,6 +97,27 @@ def products(model: nn.Module, variables: Any, graph: GraphsTuple) -> list[Produ
     with nn.intercept_methods(record):
         jax.eval_shape(lambda v, g: model.apply(v, g), variables, graph)
     return found
+
+
+def whole(dataset: Dataset) -> GraphsTuple:
+    """Shapes of all graphs of a data set as one batch; of links the edges that messages take.
+
+    Example:
+        >>> import jgc.data
+        >>> whole(jgc.data.load("motif")).n_node.shape
+        (300,)
+    """
+    graphs = dataset.graphs
+    if dataset.task == "link":
+        graphs = [training_graph(dataset, dataset.splits[0])]
+    nodes = graphs[0].nodes
+    n_node = sum(graph.nodes.shape[0] for graph in graphs)
+    n_edge = sum(graph.senders.size for graph in graphs)
+    if not isinstance(nodes, SparseRows):
+        nodes = jax.ShapeDtypeStruct((n_node, nodes.shape[1]), np.float32)
+    ends = jax.ShapeDtypeStruct((n_edge,), np.int32)
+    counts = jax.ShapeDtypeStruct((len(graphs),), np.int32)
+    return GraphsTuple(nodes, _edge_shapes(graphs, n_edge), ends, ends, None, counts, counts)
 
 
 def at_level(found: list[Product], masks: Any = None, bits: int = 32) -> list[Operation]:
@@ -106,10 +131,15 @@ def at_level(found: list[Product], masks: Any = None, bits: int = 32) -> list[Op
     leaves = {} if masks is None else named_leaves(masks)
     kept: dict[str | None, int] = {name: int(mask.sum()) for name, mask in leaves.items()}
     return [
-        each._replace(
-            kept=kept.get(weights, each.kept),
-            bits_w=bits if weighted else each.bits_w,
+        each.operation._replace(
+            kept=kept.get(each.weights, each.operation.kept),
+            bits_w=bits if each.weighted else each.operation.bits_w,
             bits_x=bits,
         )
-        for each, weights, weighted in found
+        for each in found
     ]
+
+
+def _edge_shapes(graphs: list[GraphsTuple], n_edge: int) -> jax.ShapeDtypeStruct | None:
+    edges: Any = graphs[0].edges
+    return edges if edges is None else jax.ShapeDtypeStruct((n_edge, *edges.shape[1:]), np.float32)

@@ -8,9 +8,10 @@ from jax import Array
 
 from jgc.forward import apply
 from jgc.graph import GraphsTuple, Layout
+from jgc.pack.fused import infer
 from jgc.pack.integer import integer_apply, integer_model
 from jgc.pack.restore import Restored
-from jgc.pack.stopwatch import spread, times
+from jgc.pack.stopwatch import rounds, spread
 from jgc.pack.work import Forward, Work
 from jgc.quant import Site
 
@@ -62,13 +63,38 @@ def runtime(restored: Restored, work: Work) -> Runtime:
         >>> chosen.run().shape, chosen.explain
         ((2708, 7), 'float: the code of GAT does more with values than integers can')
     """
-    if why := why_not_integer(restored):
-        return _timed("float", work, *float_forward(restored))._replace(reason=why)
-    floats = _timed("float", work, *float_forward(restored))
-    integers = _timed("integer", work, *integer_forward(restored))
-    best, other = sorted((floats, integers), key=lambda each: each.ms)
-    told = f"a pass takes {best.ms:.3g} ms here, on {other.name}s {other.ms:.3g} ms"
-    return best._replace(reason=told)
+    why = why_not_integer(restored)
+    runs = {"float": compiled(work, *float_forward(restored))}
+    if not why:
+        runs["integer"] = compiled(work, *integer_forward(restored))
+    found = dict(zip(runs, map(spread, rounds(list(runs.values()))), strict=True))
+    best, *other = sorted(found, key=lambda name: found[name][0])
+    ms, iqr_ms = (1e3 * seconds for seconds in found[best])
+    told = [f"on {name}s {1e3 * found[name][0]:.3g} ms" for name in other]
+    reason = why or f"a pass takes {ms:.3g} ms here, {', '.join(told)}"
+    return Runtime(best, reason, runs[best], ms, iqr_ms)
+
+
+def compiled(work: Work, state: Any, forward: Callable[[Any], Forward]) -> Callable[[], Any]:
+    """Compiles a pass and runs it once.
+
+    Args:
+        work: What it goes over.
+        state: The model's arrays.
+        forward: The pass as a function of them.
+
+    Returns:
+        Runs it again, and waits for the answers.
+    """
+    args = jax.device_put((state, work.arrays))
+    jitted = jax.jit(lambda state, arrays: work.run(forward(state), arrays))
+    program: Any = jitted.lower(*args).compile()
+
+    def run() -> Any:
+        return jax.block_until_ready(program(*args))
+
+    run()
+    return run
 
 
 def why_not_integer(restored: Restored) -> str:
@@ -83,8 +109,8 @@ def why_not_integer(restored: Restored) -> str:
     if restored.quantizer is None or restored.quant is None:
         return "nothing is quantised"
     if restored.quantizer.byte_grid is None:
-        return "the nodes have grids of their own, which only their values tell"
-    if not getattr(module, "integer", False):
+        return "its quantiser knows no grids of values"
+    if not getattr(module, "fused", False):
         return f"the code of {type(module).__name__} does more with values than integers can"
     states = restored.quant.sites.items()
     unseen = [name for name, site in states if isinstance(site, Site) and site.range.count == 0]
@@ -98,6 +124,8 @@ def float_forward(restored: Restored) -> tuple[Any, Callable[[Any], Forward]]:
         variables, quant = state
 
         def answers(graph: GraphsTuple, layout: Layout) -> Array:
+            if quant is None:
+                return infer(restored.model, variables, graph, layout)
             return apply(
                 restored.model, variables, graph, None, quant,
                 quantizer=restored.quantizer, layout=layout,
@@ -120,16 +148,3 @@ def integer_forward(restored: Restored) -> tuple[Any, Callable[[Any], Forward]]:
         return answers
 
     return integer_model(restored.variables, quant, quantizer), forward
-
-
-def _timed(name: str, work: Work, state: Any, forward: Callable[[Any], Forward]) -> Runtime:
-    args = jax.device_put((state, work.arrays))
-    compiled: Any = jax.jit(lambda state, arrays: work.run(forward(state), arrays))
-    compiled = compiled.lower(*args).compile()
-
-    def run() -> Any:
-        return jax.block_until_ready(compiled(*args))
-
-    run()
-    middle, range_ = spread(times(run))
-    return Runtime(name, "", run, 1e3 * middle, 1e3 * range_)

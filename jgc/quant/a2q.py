@@ -13,6 +13,7 @@ from jax import Array
 from jgc.quant.learned import (
     Groups,
     Learned,
+    grids_of,
     in_groups,
     narrow,
     on_grids,
@@ -21,7 +22,7 @@ from jgc.quant.learned import (
     whole_bits,
 )
 from jgc.quant.ranges import RangeState
-from jgc.quant.types import Params, Place, Quant, Quantizer, Site, Spec
+from jgc.quant.types import ByteGrid, Params, Place, Quant, Quantizer, Site, Spec
 from jgc.quant.uniform import not_output, qat
 from jgc.tree import PathPredicate, is_kernel
 
@@ -151,8 +152,12 @@ def a2q(
         narrowed = {site: narrow(state) for site, state in learned_sites(quant).items()}
         return {**quant.sites, **narrowed}
 
+    def row_grid(quant: Quant, site: str, x, mask) -> ByteGrid | None:
+        state = quant.sites.get(site)
+        return grids_of(state, x, mask) if isinstance(state, Learned) else None
+
     return plain._replace(
-        init=init, value=value, cost=cost, rates=rates, stored=stored, byte_grid=None,
+        init=init, value=value, cost=cost, rates=rates, stored=stored, row_grid=row_grid,
         unpack=_unpacked, spec=Spec("a2q"),
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from jax import Array
 
 from jgc.quant.grid import symmetric_grid
 from jgc.quant.ranges import MOMENTUM
+from jgc.quant.types import ByteGrid
 
 _MOST_BITS = 8
 _SMALLEST_REACH = 1 / 32  # of the largest at first: a node that is 0 now must be able to grow
@@ -98,16 +99,7 @@ def on_grids(state: Learned, x: Array, mask: Array | None, train: bool) -> tuple
         ValueError: if `Learned` meets another number of nodes than it has grids.
     """
     real = jnp.ones(x.shape[:1], bool) if mask is None else mask
-    if not isinstance(state, Groups) and x.shape[0] != state.step.shape[0]:
-        raise ValueError(
-            f"`x` has {x.shape[0]} nodes, but there are learned grids for {state.step.shape[0]}: "
-            "those of another graph? For graphs that were not trained on use `jgc.quant.degree`."
-        )
-    flat = jax.lax.stop_gradient(x).reshape(x.shape[0], math.prod(x.shape[1:]))
-    flat = jnp.where(real[:, None], flat.astype(jnp.float32), 0.0)
-    largest = jnp.abs(flat).max(1, initial=0.0)
-    now = _begun(state, largest, (flat < 0).any(), train)
-    group = nearest(now, largest) if isinstance(now, Groups) else None
+    now, flat, group = _now(state, x, real, train)
     step, bits = (now.step, now.bits) if group is None else (now.step[group], now.bits[group])
     if group is None:
         y = _rounded(x, *jax.lax.stop_gradient((step, bits)), now.signed)
@@ -120,6 +112,33 @@ def on_grids(state: Learned, x: Array, mask: Array | None, train: bool) -> tuple
         return y, state
     seen = now._replace(error=error, share=share, count=state.count + 1)
     return y, jax.tree.map(lambda new, old: jnp.where(real.any(), new, old), seen, state)
+
+
+def grids_of(state: Learned, x: Array, mask: Array | None) -> ByteGrid:
+    """The grids that `on_grids` rounds the rows of `x` to in evaluation.
+
+    Args:
+        state: The grids.
+        x: Values `[n, ...]`.
+        mask: As in `on_grids`.
+
+    Returns:
+        A `ByteGrid` of `[n, 1]`.
+
+    Raises:
+        ValueError: as `on_grids`.
+
+    Example:
+        >>> state = per_node(2, 1, 3)._replace(step=jnp.ones(2), count=jnp.int32(1))
+        >>> grids_of(state, jnp.ones((2, 1)), None).top.tolist()
+        [[7], [7]]
+    """
+    real = jnp.ones(x.shape[:1], bool) if mask is None else mask
+    now, _, group = _now(state, x, real, False)
+    step, bits = (now.step, now.bits) if group is None else (now.step[group], now.bits[group])
+    end = _q_max(whole_bits(bits, now.signed), now.signed).astype(jnp.int32)[:, None]
+    zero = jnp.where(now.signed, end, 0)
+    return ByteGrid(step[:, None], zero, end + zero)
 
 
 def nearest(state: Groups, largest: Array) -> Array:
@@ -162,6 +181,20 @@ def narrow(state: Learned) -> Learned:
     """
     bits = whole_bits(state.bits, state.signed).astype(jnp.uint8)
     return state._replace(bits=bits, share=state.share.astype(jnp.float16))
+
+
+def _now(state: Learned, x: Array, real: Array, train: bool):
+    """The state with a step for every grid, the real values as rows, and each node's group."""
+    if not isinstance(state, Groups) and x.shape[0] != state.step.shape[0]:
+        raise ValueError(
+            f"`x` has {x.shape[0]} nodes, but there are learned grids for {state.step.shape[0]}: "
+            "those of another graph? For graphs that were not trained on use `jgc.quant.degree`."
+        )
+    flat = jax.lax.stop_gradient(x).reshape(x.shape[0], math.prod(x.shape[1:]))
+    flat = jnp.where(real[:, None], flat.astype(jnp.float32), 0.0)
+    largest = jnp.abs(flat).max(1, initial=0.0)
+    now = _begun(state, largest, (flat < 0).any(), train)
+    return now, flat, nearest(now, largest) if isinstance(now, Groups) else None
 
 
 def _blank(n: int, width: int, bits, share: float) -> tuple[Any, ...]:

@@ -133,9 +133,9 @@ class ByteGrid(NamedTuple):
     """The grid of a site's values as unsigned codes, `(code - zero) * step`.
 
     Attributes:
-        step: Float32 `[]` > 0.
-        zero: Code of 0, int32 `[]` in 0..`top`.
-        top: Largest code, int32 `[]`; the smallest is 0.
+        step: Float32 `[]` > 0; or `[n, 1]`, one for each row of the values.
+        zero: Code of 0, int32 `[]` in 0..`top`, or as `step`.
+        top: Largest code, int32, as `zero`; the smallest is 0.
     """
 
     step: Array
@@ -148,6 +148,14 @@ class ByteGridFn(Protocol):
 
     def __call__(self, quant: Quant, site: str) -> ByteGrid | None:
         """`None` where values stay float, or have no single grid that is known beforehand."""
+        ...
+
+
+class RowGridFn(Protocol):
+    """Which grid each node's values lie on once training is over."""
+
+    def __call__(self, quant: Quant, site: str, x: Array, mask: Array | None) -> ByteGrid | None:
+        """One grid a row of `x`, `[n, width]`; `None` where the site has none of its own."""
         ...
 
 
@@ -210,6 +218,8 @@ class Quantizer(NamedTuple):
             none.
         stored: `(quant) -> sites` for packing; `None`: `quant.sites` as they are.
         byte_grid: `(quant, site) -> ByteGrid`, for running in integers; `None`: in float only.
+        row_grid: `(quant, site, x, mask) -> ByteGrid` of sites whose nodes have grids of their own;
+            `None`: there are none.
         unpack: `(stored, kinds) -> sites`, undoes `stored`.
         spec: What a file says that it is; `None`: no file can say so.
     """
@@ -224,5 +234,6 @@ class Quantizer(NamedTuple):
     rates: RatesFn | None = None
     stored: StoredFn | None = None
     byte_grid: ByteGridFn | None = None
+    row_grid: RowGridFn | None = None
     unpack: UnpackFn | None = None
     spec: Spec | None = None

@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from jgc import pack
-from jgc.data import Dataset, training_graph
-from jgc.graph import GraphsTuple, SparseRows, in_degree
-from jgc.pack.operations import Product, at_level, products
+from jgc.data import Dataset
+from jgc.graph import in_degree
+from jgc.pack.operations import Product, at_level, products, whole
 from jgc.prune import kept_fractions, sparsity_of
 from jgc.quant import average_bits, bits_by_degree, learned_sites
 from jgc.study.measure import Meter
@@ -146,7 +146,7 @@ def run_job(
     ]
     meter = Meter(job.plan.model, task, job.method) if measure else None
     variables = {"params": models[0].params, **models[0].stats}
-    found = products(job.plan.model, variables, _whole(job.dataset))
+    found = products(job.plan.model, variables, whole(job.dataset))
     rows, costs = [], {}
     for i, ((level, seed), model) in enumerate(zip(job.runs, models, strict=True)):
         best = jax.tree.map(lambda a, i=i: a[i].item(), trained.state.best._replace(model=None))
@@ -309,26 +309,6 @@ def _sizes(
             by_degree = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
             sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in by_degree.items()}
     return sizes
-
-
-def _whole(dataset: Dataset) -> GraphsTuple:
-    """Shapes of all graphs of a data set as one batch; of links the edges that messages take."""
-    graphs = dataset.graphs
-    if dataset.task == "link":
-        graphs = [training_graph(dataset, dataset.splits[0])]
-    nodes = graphs[0].nodes
-    n_node = sum(graph.nodes.shape[0] for graph in graphs)
-    n_edge = sum(graph.senders.size for graph in graphs)
-    if not isinstance(nodes, SparseRows):
-        nodes = jax.ShapeDtypeStruct((n_node, nodes.shape[1]), np.float32)
-    ends = jax.ShapeDtypeStruct((n_edge,), np.int32)
-    counts = jax.ShapeDtypeStruct((len(graphs),), np.int32)
-    return GraphsTuple(nodes, _edge_shapes(graphs, n_edge), ends, ends, None, counts, counts)
-
-
-def _edge_shapes(graphs: list[GraphsTuple], n_edge: int) -> jax.ShapeDtypeStruct | None:
-    edges: Any = graphs[0].edges
-    return edges if edges is None else jax.ShapeDtypeStruct((n_edge, *edges.shape[1:]), np.float32)
 
 
 def _lane(job: Job, level: Level, seed: int) -> Lane:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jgc.forward import apply
-from jgc.pack.stopwatch import spread, times
+from jgc.pack.stopwatch import rounds, spread
 from jgc.train import Method, Model, Problem
 
 WARM_UP = 3
@@ -114,7 +114,7 @@ def timed(run: Callable[[], None]) -> tuple[float, float, float | None]:
     for _ in range(WARM_UP):
         run()
     before = _energy()
-    found = times(run, REPEATS, SECONDS)
+    (found,) = rounds([run], REPEATS, SECONDS)
     after = _energy()
     used = None if before is None or after is None else (after - before) / len(found)
     # The counter wraps around every few minutes: a negative difference tells nothing.

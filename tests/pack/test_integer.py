@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import jgc
-from jgc.graph import from_edges, layout
+from jgc.graph import batch, from_edges, layout
 from jgc.models import GAT, GCN, GIN, GNAE, MLP, GraphModel, GraphSAGE
 from jgc.pack.integer import integer_apply, integer_model
 from jgc.quant import Quant, Site, a2q, degree, qat
+from jgc.quant.learned import Learned
 from jgc.quant.ranges import RangeState
 from tests.graph.cases import BYTE_BACKENDS
 
@@ -136,7 +137,38 @@ def test_integers_are_really_summed():
     assert "preferred_element_type=float32" not in text
 
 
+def two_graphs():
+    return batch([regular(n=30, seed=1), regular(n=20, seed=2)])
+
+
+@backends
+@pytest.mark.parametrize("graph", [regular, two_graphs], ids=["a grid a node", "groups"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_nodes_with_grids_of_their_own_are_multiplied_as_bytes(graph, signed, backend):
+    graph, model = graph(), GIN(hidden=9, out=5, layers=2)
+    if signed:
+        graph = graph._replace(nodes=graph.nodes - 10)
+    quantizer = a2q(5)
+    at, variables, quant = ran(model, graph, quantizer, backend)
+    # Widths from 1 to 8 bits, as training would leave them.
+    quant = quant._replace(
+        sites={
+            name: site._replace(bits=jnp.linspace(1, 8, site.bits.shape[0]))
+            if isinstance(site, Learned)
+            else site
+            for name, site in quant.sites.items()
+        }
+    )
+    fake, found = both(model, graph, quantizer, at, variables, quant)
+    np.testing.assert_allclose(found, fake, rtol=1e-3, atol=2e-3 * fake.std())
+    state = integer_model(variables, quant, quantizer)
+    text = str(jax.make_jaxpr(lambda s: integer_apply(model, s, graph, quantizer=quantizer,
+                                                      layout=at))(state))  # fmt: skip
+    bytes_in = "jgc_byte_matmul" if backend == "native" else "preferred_element_type=int32"
+    assert text.count(bytes_in) == 2  # the first map of each layer, as with `qat`
+
+
 def test_a_quantiser_without_grids_of_values_is_refused():
-    quantizer = a2q(4)
+    quantizer = qat(4)._replace(byte_grid=None)
     with pytest.raises(ValueError, match="knows no grids of values beforehand"):
         integer_model({"kernel": jnp.ones((2, 2))}, Quant({}, {}), quantizer)
