@@ -217,7 +217,8 @@ def predict(
     print(f"{data.name} ({found.split}), {data.task}: {metric_name(found.metric)}")
     print(f"  test part      {score(found.score, found.metric)}")
     if "test" in restored.meta:
-        print(f"  accepted with  {score(restored.meta['test'], found.metric)}")
+        there = "" if data.name == restored.dataset else f"  (on {restored.dataset})"
+        print(f"  accepted with  {score(restored.meta['test'], found.metric)}{there}")
     ms, iqr_ms = found.runtime.ms, found.runtime.iqr_ms
     print(f"a pass takes {ms:.3g} ms (median; interquartile range {iqr_ms:.2g})")
     print(f"runs on {found.runtime.explain}")

@@ -10,7 +10,8 @@ from jax import Array
 from jgc.pack.restore import Restored
 from jgc.pack.runtime import float_forward
 from jgc.pack.work import Work
-from jgc.quant import Quant, Quantizer, RangeState, Site
+from jgc.quant import Groups, Quant, Quantizer, Site
+from jgc.quant.learned import ends_of
 
 # Training itself leaves the largest values out of a range: words of Cora and sums of GIN over
 # PROTEINS reach up to 4 ranges beyond it.
@@ -20,7 +21,8 @@ FAR = 8.0
 def warn_beyond(restored: Restored, work: Work) -> None:
     """Warns of sites where values lie further beyond a static range than `FAR` times its width.
 
-    They are clipped to its ends, as all values beyond a range are, in training too.
+    They are clipped to its ends, as all values beyond a range are, in training too. The grids of
+    single nodes are no such range: their graph is the one of training.
 
     Args:
         restored: From `jgc.pack.restore`.
@@ -29,11 +31,11 @@ def warn_beyond(restored: Restored, work: Work) -> None:
     if restored.quant is None or restored.quantizer is None:
         return
     for site, (n_far, n) in count_beyond(restored, work).items():
-        seen, lo, hi = restored.quant.sites[site].range
-        lo, hi = min(lo, 0), max(hi, 0)  # A grid always holds 0.
-        if n and not seen:
+        state = restored.quant.sites[site]
+        if n and not _is_seen(state):
             _warn(f"site {site!r} saw no value in training: its range is that of these values.")
         elif n_far:
+            lo, hi = _ends(state)
             _warn(
                 f"site {site!r}: {n_far} of {n} values lie far outside {lo:.3g}..{hi:.3g}, the "
                 "range that training saw, and are clipped to it. Are the features scaled as they "
@@ -64,18 +66,29 @@ def _watched(quantizer: Quantizer, found: dict[str, Array]) -> Quantizer:
 
     def value(quant: Quant, site: str, x, mask, key, train: bool):
         state = quant.sites.get(site)
-        if isinstance(state, Site):
-            found[site] = found.get(site, 0) + _counts(state.range, x, mask)
+        if isinstance(state, Site | Groups):
+            found[site] = found.get(site, 0) + _counts(*_ends(state), x, mask)
         return quantizer.value(quant, site, x, mask, key, train)
 
     return quantizer._replace(value=value)
 
 
-def _counts(range_: RangeState, x: Array, mask: Array) -> Array:
-    lo, hi = jnp.minimum(range_.lo, 0), jnp.maximum(range_.hi, 0)
+def _counts(lo: Array, hi: Array, x: Array, mask: Array) -> Array:
     real = jnp.broadcast_to(mask.reshape(-1, *[1] * (x.ndim - 1)), x.shape)
     far = jnp.maximum(x - hi, lo - x) > FAR * (hi - lo)
     return jnp.stack([(real & far).sum(), real.sum()])
+
+
+def _ends(state: Site | Groups) -> tuple[Array, Array]:
+    """The range of all grids of a site together; 0 is always inside."""
+    if isinstance(state, Site):
+        return jnp.minimum(state.range.lo, 0), jnp.maximum(state.range.hi, 0)
+    hi = ends_of(state).max()
+    return jnp.where(state.signed, -hi, 0.0), hi
+
+
+def _is_seen(state: Site | Groups) -> bool:
+    return bool((state.range if isinstance(state, Site) else state).count)
 
 
 def _warn(sentence: str) -> None:

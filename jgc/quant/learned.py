@@ -164,12 +164,20 @@ def nearest(state: Groups, largest: Array) -> Array:
     References:
         Zhu et al., ICLR 2023, sec. 3.3 (Nearest Neighbor Strategy). https://arxiv.org/abs/2302.00193
     """
-    ends = jax.lax.stop_gradient(
-        _q_max(whole_bits(state.bits, state.signed), state.signed) * state.step
-    )
+    ends = jax.lax.stop_gradient(ends_of(state))
     order = jnp.argsort(ends)
     ends = ends[order]
     return order[jnp.searchsorted((ends[1:] + ends[:-1]) / 2, largest)]
+
+
+def ends_of(state: Learned) -> Array:
+    """The largest value on each grid, float32 `[n]`.
+
+    Example:
+        >>> ends_of(per_node(1, 1, 4)._replace(step=jnp.array([0.5]))).tolist()
+        [7.5]
+    """
+    return _q_max(whole_bits(state.bits, state.signed), state.signed) * state.step
 
 
 def narrow(state: Learned) -> Learned:

@@ -17,6 +17,7 @@ from jgc.models import GAT, MPNN, GraphModel, link_scores
 from jgc.pack import fit
 from jgc.pack.predict import Prediction, predict, to_csv
 from jgc.pack.work import on_graph
+from jgc.quant.learned import ends_of
 from tests.pack.restored import A2Q, QAT, SETS, all_of, restored
 from tests.train.cases import N_NODE, tiny_graphs, tiny_links, tiny_nodes
 
@@ -241,27 +242,30 @@ def with_edges_of_3():
 # What may be meant, and is said.
 
 
-@pytest.mark.parametrize("task", SETS)
-def test_values_far_beyond_a_range_are_counted_and_clipped(task):
-    data = SETS[task]()
+@pytest.mark.parametrize(
+    "task, quantizer", [*((task, QAT) for task in SETS), ("graph", A2Q)], ids=[*SETS, "groups"]
+)
+def test_values_far_beyond_a_range_are_counted_and_clipped(task, quantizer):
+    data, held = SETS[task](), restored(task, quantizer)
     odd = with_nodes(data, spoilt(1e6))
     n = sum(dense(graph).size for graph in data.graphs)
-    n = n if task == "graph" else (dense(odd.graphs[0])).size
-    n_odd = len(data.graphs)
     place = "encoder/input" if task == "graph" else "input"
-    with pytest.warns(UserWarning, match=rf"'{place}': {n_odd} of {n} values lie far outside"):
-        found = predict(restored(task, QAT), odd)
-    # Clipped: a value at the end of the range gives the same answers.
-    top = float(restored(task, QAT).quant.sites[place].range.hi)
-    clipped = predict(restored(task, QAT), with_nodes(data, spoilt(top)))
+    told = rf"'{place}': {len(data.graphs)} of {n} values lie far outside"
+    with pytest.warns(UserWarning, match=told):
+        found = predict(held, odd)
+    # A value at the end of the range gives the same answers.
+    state = held.quant.sites[place]
+    top = ends_of(state).max() if quantizer is A2Q else state.range.hi
+    clipped = predict(held, with_nodes(data, spoilt(float(top))))
     np.testing.assert_allclose(found.answers, clipped.answers, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("quantizer", [QAT, A2Q], ids=["qat", "a2q"])
 @pytest.mark.parametrize("task", SETS)
-def test_the_data_of_training_raise_no_warning(task):
+def test_the_data_of_training_raise_no_warning(task, quantizer):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        predict(restored(task, QAT), SETS[task]())
+        predict(restored(task, quantizer), SETS[task]())
 
 
 def test_a_range_that_training_never_saw(in_float):
