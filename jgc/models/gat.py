@@ -64,12 +64,16 @@ class GATConv(nn.Module):
         """Scores of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""
         shape = (1, *h.shape[1:])
         source, target = (
-            head_dots(h, self.param(name, nn.initializers.glorot_uniform(), shape)[0])
+            self.dots(h, self.param(name, nn.initializers.glorot_uniform(), shape)[0])
             for name in ("att_source", "att_target")
         )
         edges, backend = layout.edges, layout.backend
         scores = at_cols(edges, source, backend) + at_rows(edges, target, backend)
         return scores, source + target
+
+    def dots(self, h: Array, vectors: Array) -> Array:
+        """`head_dots`, in a method of its own that `jgc.pack.units` can stand in for."""
+        return head_dots(h, vectors)
 
     def _attention(self, h: Array, layout: Layout, train: bool) -> tuple[Array, Array]:
         """Weights of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""

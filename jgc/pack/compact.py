@@ -14,7 +14,7 @@ from jax import Array
 
 from jgc.forward import apply, sites
 from jgc.graph import GraphsTuple
-from jgc.pack.fate import Arrays, Fate, Move, fate, kept
+from jgc.pack.fate import WRONG, Arrays, Fate, Move, fate, kept
 from jgc.pack.units import Units, known_inputs, probe, units
 from jgc.prune import apply_masks
 from jgc.quant import Learned, Quant, Quantizer
@@ -73,8 +73,8 @@ def compact(
     become one. What cannot go stays, pruned.
 
     The module stays the same: a layer is as wide as its arrays. Its answers are those of the masked
-    model up to the rounding of float32 sums, which have fewer terms. A small random graph checks
-    that; were it not so, nothing would be changed.
+    model up to the rounding of float32 sums, which have fewer terms. That is checked on two tiny
+    random graphs; were it not so, nothing would go.
 
     Args:
         model: The module; its linear maps are `jgc.models.layers.Linear`.
@@ -116,8 +116,8 @@ def compact(
     values = {path: np.asarray(x) for path, x in known.items()}
     decided = fate(arrays, found, values, on_grids=quant is not None)
     small = _cut(whole, arrays, found, decided)
-    if not _agree(model, whole, small, question):
-        return whole
+    if not _agree(model, whole, small, question, quantizer):
+        return whole._replace(layers=tuple(_untouched(each) for each in small.layers))
     return small if quant is None else _with_sites(model, small, question)
 
 
@@ -213,6 +213,11 @@ def _layer(path: str, arrays: Arrays, found: Units, decided: Fate) -> Layer:
     return Layer(path, ids.size, int(stays.sum()), dict(stayed))
 
 
+def _untouched(layer: Layer) -> Layer:
+    gone = Counter(layer.stayed) + Counter({WRONG: layer.before - layer.after})
+    return layer._replace(after=layer.before, stayed=dict(gone))
+
+
 def _kernel(path: str) -> str:
     return f"params/{path}/kernel"
 
@@ -225,15 +230,21 @@ def _nested(flat: dict[str, Any]) -> dict[str, Any]:
     return unflatten_dict(flat, sep="/")
 
 
-def _agree(model: nn.Module, whole: Compacted, small: Compacted, graph: GraphsTuple) -> bool:
+def _agree(model: nn.Module, whole: Compacted, small: Compacted, graph, quantizer) -> bool:
     """Whether both answer alike: a wrong cut would differ by far more than rounding."""
-    before, after = (np.asarray(_answers(model, each.variables, graph)) for each in (whole, small))
+    quant = whole.quant
+    if quant is not None and any(isinstance(state, Learned) for state in quant.sites.values()):
+        quant = None  # These grids belong to the nodes of another graph.
+    before, after = (
+        np.asarray(_answers(model, each.variables, graph, quant, quantizer))
+        for each in (whole, small)
+    )
     return np.allclose(after, before, rtol=0, atol=1e-3 * np.abs(before).max(), equal_nan=True)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _answers(model: nn.Module, variables: Any, graph: GraphsTuple) -> Array:
-    return apply(model, variables, graph)[0]
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _answers(model: nn.Module, variables: Any, graph: GraphsTuple, quant, quantizer) -> Array:
+    return apply(model, variables, graph, None, quant, quantizer=quantizer)[0]
 
 
 def _with_sites(model: nn.Module, small: Compacted, graph: GraphsTuple) -> Compacted:

@@ -15,6 +15,7 @@ ANSWER = "is an answer"
 VARIES = "is no constant"
 STANDS = "stands for constants that no bias takes over"
 LAST = "is the last of its layer"
+WRONG = "would change the answers"
 
 
 class Move(NamedTuple):

@@ -104,6 +104,7 @@ def units(model: nn.Module, variables: Any, graph: GraphsTuple) -> Units | None:
     )
 
 
+@functools.partial(jax.jit, static_argnums=(0, 4))
 def known_inputs(
     model: nn.Module,
     variables: Any,
@@ -138,7 +139,7 @@ def known_inputs(
 
     def linear(path: str, x: Array) -> Array:
         kernel, bias = _weights(variables["params"], path)
-        varies = jnp.isnan(x).any(0) | (x != x[:1]).any(0)
+        varies = (x != x[:1]).any(0)  # As a NaN does from itself.
         y = jnp.where(varies[None], 0, x) @ kernel
         return jnp.where((varies[:, None] & (kernel != 0)).any(0)[None], jnp.nan, y) + bias[None]
 
@@ -150,7 +151,9 @@ def known_inputs(
             return jnp.where(jnp.isnan(x), 1, x)
         if quantizer is None or quant is None or state is None:
             return x
-        return quantizer.value(quant, path, x, mask, None, False)[0]
+        # What differs from row to row may round to 0 here and not in a larger graph.
+        varies = jnp.isnan(x) | (x != x[:1]).any(0)[None]
+        return jnp.where(varies, jnp.nan, quantizer.value(quant, path, x, mask, None, False)[0])
 
     nodes, edges = (x if x is None else jnp.full_like(x, jnp.nan) for x in graph[:2])
     graph = graph._replace(nodes=nodes, edges=edges)
@@ -176,6 +179,8 @@ def _asked(
 
     def visit(call, args, kwargs, context):
         module = context.module
+        if context.method_name == "dots":  # By zeros a NaN would pass from head to head.
+            return (args[0] * args[1][None]).sum(-1)
         if context.method_name == "__call__" and isinstance(module, Linear):
             path = "/".join(module.path)
             seen.setdefault(path, []).append(args[0])
