@@ -17,7 +17,7 @@ from jgc.graph import GraphsTuple
 from jgc.pack.fate import WRONG, Arrays, Fate, Move, fate, kept
 from jgc.pack.units import Units, known_inputs, probe, units
 from jgc.prune import apply_masks
-from jgc.quant import Learned, Quant, Quantizer
+from jgc.quant import Learned, Quant, Quantizer, rounded
 from jgc.quant.grid import Grid
 
 
@@ -44,8 +44,9 @@ class Compacted(NamedTuple):
         variables: Of the same module, which runs on them as they are: `params`, 0 where pruned and
             rounded to their grids where quantised, and the other collections.
         masks: Of `params`; `None` where there were none.
-        quant: Of the quantiser, which leaves the weights as they are now; `None` without one.
-        grids: Of the weights by path, as `jgc.pack.save` wants them; `None` without a quantiser.
+        quant: State of the quantiser; its `weights` are their grids by path, as `jgc.pack.save`
+            wants them. `None` where nothing is quantised.
+        quantizer: That takes the weights as they are; `None` where nothing is quantised.
         layers: What became of every linear map; empty where no kernel has an output without weights
             or an input without weights.
     """
@@ -53,7 +54,7 @@ class Compacted(NamedTuple):
     variables: dict[str, Any]
     masks: Any
     quant: Quant | None
-    grids: dict[str, Grid] | None
+    quantizer: Quantizer | None
     layers: tuple[Layer, ...]
 
 
@@ -81,12 +82,12 @@ def compact(
         variables: Its parameters or variables.
         graph: Any with features of the right widths.
         masks: Of the parameters; `None`: what is 0 is pruned.
-        quant: State of `quantizer`. Only what is read as 0 goes then.
+        quant: State of `quantizer`.
         quantizer: From `jgc.quant`, needed where `quant` is given.
 
     Returns:
         The `Compacted`: `jgc.apply(model, small.variables, graph, None, small.quant,
-        quantizer=quantizer)` runs it.
+        quantizer=small.quantizer)` runs it.
 
     Raises:
         ValueError: if `quant` comes without `quantizer`.
@@ -112,11 +113,11 @@ def compact(
     found = units(model, whole.variables, question) if _has_holes(arrays) else None
     if found is None:
         return whole
-    known = known_inputs(model, whole.variables, question, whole.quant, quantizer)
+    known = known_inputs(model, whole.variables, question, whole.quant, whole.quantizer)
     values = {path: np.asarray(x) for path, x in known.items()}
     decided = fate(arrays, found, values, on_grids=quant is not None)
     small = _cut(whole, arrays, found, decided)
-    if not _agree(model, whole, small, question, quantizer):
+    if not _agree(model, whole, small, question):
         return whole._replace(layers=tuple(_untouched(each) for each in small.layers))
     return small if quant is None else _with_sites(model, small, question)
 
@@ -124,15 +125,14 @@ def compact(
 def _computed_with(variables: Any, masks: Any, quant, quantizer) -> Compacted:
     """The arrays as the forward pass sees them, before anything goes."""
     full = dict(variables) if "params" in variables else {"params": variables}
-    grids = None
     if masks is not None:
         masks = masks["params"] if "params" in masks else masks
         full["params"] = apply_masks(full["params"], masks)
     if quant is not None:
         grids = quantizer.grids(quant, full["params"])
         full["params"] = quantizer.weight(quant, full["params"])
-        quant = Quant({}, quant.sites)
-    return Compacted(full, masks, quant, grids, ())
+        quant, quantizer = Quant(grids, quant.sites), rounded(quantizer)
+    return Compacted(full, masks, quant, None if quant is None else quantizer, ())
 
 
 def _flat(tree: Any) -> dict[str, np.ndarray]:
@@ -158,12 +158,15 @@ def _cut(whole: Compacted, arrays: Arrays, found: Units, decided: Fate) -> Compa
     def grid(name: str, each: Grid) -> Grid:
         return each._replace(scale=cut(name, each.scale), zero_point=cut(name, each.zero_point))
 
+    quant = whole.quant and whole.quant._replace(
+        weights={name: grid(f"params/{name}", g) for name, g in whole.quant.weights.items()}
+    )
     masks = {name: cut(name, leaf) for name, leaf in _masks(whole.masks, moved).items()}
     return Compacted(
         _nested({name: cut(name, leaf) for name, leaf in moved.items()}),
         None if whole.masks is None else _nested(masks)["params"],
-        whole.quant,
-        whole.grids and {n: grid(f"params/{n}", each) for n, each in whole.grids.items()},
+        quant,
+        whole.quantizer,
         tuple(
             _layer(path, arrays, found, decided) for path in found.inputs if _kernel(path) in arrays
         ),
@@ -230,13 +233,13 @@ def _nested(flat: dict[str, Any]) -> dict[str, Any]:
     return unflatten_dict(flat, sep="/")
 
 
-def _agree(model: nn.Module, whole: Compacted, small: Compacted, graph, quantizer) -> bool:
+def _agree(model: nn.Module, whole: Compacted, small: Compacted, graph: GraphsTuple) -> bool:
     """Whether both answer alike: a wrong cut would differ by far more than rounding."""
     quant = whole.quant
     if quant is not None and any(isinstance(state, Learned) for state in quant.sites.values()):
         quant = None  # These grids belong to the nodes of another graph.
     before, after = (
-        np.asarray(_answers(model, each.variables, graph, quant, quantizer))
+        np.asarray(_answers(model, each.variables, graph, quant, whole.quantizer))
         for each in (whole, small)
     )
     return np.allclose(after, before, rtol=0, atol=1e-3 * np.abs(before).max(), equal_nan=True)

@@ -268,7 +268,8 @@ def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
         symmetric, stored = quantizer.symmetric_weights, quantizer.stored
         stats["sites"] = small.quant.sites if stored is None else stored(small.quant)
     return {
-        "params": small.variables["params"], "masks": small.masks, "grids": small.grids,
+        "params": small.variables["params"], "masks": small.masks,
+        "grids": None if small.quant is None else small.quant.weights,
         "symmetric": symmetric, "stats": stats,
     }  # fmt: skip
 

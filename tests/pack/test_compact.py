@@ -65,7 +65,7 @@ def test_the_answers_are_those_of_the_masked_model(key):
         close(run(small.variables, on, layout(on)), run(whole, on, layout(on), masks))
 
 
-# What stays of 4 columns, 2 of them pruned; three answers always stay.
+# What stays of 4 columns, 2 of them pruned; three answers always stay. A new model needs no row.
 LESS = {
     "gcn": {"conv1/linear": (4, 2), "conv2/linear": (3, 3)},
     "gcn, batch norm": {"conv1/linear": (4, 2), "conv2/linear": (4, 2), "conv3/linear": (3, 3)},
@@ -100,7 +100,7 @@ LESS = {
 def test_arrays_are_really_smaller(key):
     _, whole, _, small = compacted(key)
     found = {layer.path: (layer.before, layer.after) for layer in small.layers}
-    assert LESS[key].items() <= found.items()
+    assert LESS.get(key, {}).items() <= found.items()
     for path, (_, after) in found.items():
         assert named_leaves(small.variables)[f"params/{path}/kernel"].shape[1] == after
     shrunk = any(before > after for before, after in found.values())
@@ -278,10 +278,10 @@ def test_quantised_models_answer_alike_and_pack(key, name, tmp_path):
     small = compact(model, whole, on, masks, state, quantizer)
     assert n_numbers(small.variables) < n_numbers(whole)
     expected = jgc.apply(model, whole, on, masks, state, quantizer=quantizer)[0]
-    got = jgc.apply(model, small.variables, on, None, small.quant, quantizer=quantizer)[0]
+    got = jgc.apply(model, small.variables, on, None, small.quant, quantizer=small.quantizer)[0]
     close(got, expected)
     file = pack.save(
-        tmp_path / "model.safetensors", small.variables["params"], small.masks, small.grids,
+        tmp_path / "model.safetensors", small.variables["params"], small.masks, small.quant.weights,
         symmetric=quantizer.symmetric_weights,
     )  # fmt: skip
     jax.tree.map(np.testing.assert_array_equal, file.params, small.variables["params"])
@@ -317,10 +317,11 @@ def test_integers_run_on_the_smaller_arrays(backend):
     whole, state = trained(model, quantizer, on)
     small = compact(model, whole, on, masks_of(whole["params"], of_blocks), state, quantizer)
     at = layout(on, backend)
-    ints = pack.integer_model(small.variables, small.quant, quantizer)
-    got = pack.integer_apply(model, ints, on, quantizer=quantizer, layout=at)
+    ints = pack.integer_model(small.variables, small.quant, small.quantizer)
+    assert ints.weights["conv1/linear"][0].width == 2
+    got = pack.integer_apply(model, ints, on, quantizer=small.quantizer, layout=at)
     expected = jgc.apply(
-        model, small.variables, on, None, small.quant, quantizer=quantizer, layout=at
+        model, small.variables, on, None, small.quant, quantizer=small.quantizer, layout=at
     )[0]
     np.testing.assert_allclose(got, expected, atol=0.05 * np.abs(expected).max())
 
