@@ -30,6 +30,7 @@ from jgc.graph.collection import draw as draw
 from jgc.graph.collection import pack as pack
 from jgc.graph.edges import add_self_loops as add_self_loops
 from jgc.graph.edges import coalesce as coalesce
+from jgc.graph.edges import drop_edges as drop_edges
 from jgc.graph.edges import in_degree as in_degree
 from jgc.graph.edges import normalised_weights as normalised_weights
 from jgc.graph.edges import out_degree as out_degree

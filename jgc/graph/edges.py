@@ -43,10 +43,45 @@ def remove_self_loops(graph: GraphsTuple) -> GraphsTuple:
         >>> remove_self_loops(from_edges([0, 1], [1, 1])).senders.tolist()
         [0]
     """
-    _only_one(graph, "remove_self_loops")
-    keep = graph.senders != graph.receivers
-    edges = None if graph.edges is None else graph.edges[keep]
-    return _with_edges(graph, graph.senders[keep], graph.receivers[keep], edges)
+    return drop_edges(graph, graph.senders != graph.receivers)
+
+
+def drop_edges(graph: GraphsTuple, edge_mask) -> GraphsTuple:
+    """The graph with the edges that a mask keeps and no others.
+
+    What is built of it (layouts, degrees, sums over edges) has only these. A padded batch keeps its
+    nodes and graphs; `pad` brings it back to an old size.
+
+    Args:
+        graph: A concrete graph or batch.
+        edge_mask: True = kept, bool `[n_edge]` in the graph's own order of edges. (One in layout
+            order is `mask[np.argsort(layout.edges.order)]` in the graph's.)
+
+    Returns:
+        The graph; features follow their edges, and edges keep their order.
+
+    Raises:
+        ValueError: for a mask that is not bool `[n_edge]`.
+
+    Example:
+        >>> from jgc.graph import from_edges
+        >>> pruned = drop_edges(from_edges([0, 1, 2], [1, 2, 0]), [True, False, True])
+        >>> pruned.senders.tolist(), pruned.n_edge.tolist()
+        ([0, 2], [2])
+    """
+    mask = np.asarray(edge_mask)
+    if mask.dtype != bool or mask.shape != np.shape(graph.senders):
+        raise ValueError(
+            f"`edge_mask` must be bool {np.shape(graph.senders)}, one entry an edge and True = "
+            f"kept; got {mask.dtype} {mask.shape}."
+        )
+    owner = np.repeat(np.arange(graph.n_edge.size), graph.n_edge)
+    return graph._replace(
+        senders=np.asarray(graph.senders)[mask],
+        receivers=np.asarray(graph.receivers)[mask],
+        edges=None if graph.edges is None else np.asarray(graph.edges)[mask],
+        n_edge=np.bincount(owner[mask], minlength=graph.n_edge.size).astype(np.int32),
+    )
 
 
 def coalesce(graph: GraphsTuple, reduce: str = "first") -> GraphsTuple:

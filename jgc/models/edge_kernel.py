@@ -31,7 +31,7 @@ def edge_kernel_sum(
     h = Linear(k * features, False, name="linear")(x)
     h = Site(name="message")(h, layout.node_mask)
     coefficients = Site(name="attention")(coefficients, layout.edge_mask)
-    y = aggregate(h.reshape(-1, k, features), layout, coefficients, reduce).sum(1)
+    y = aggregate(h.reshape(h.shape[0], k, -1), layout, coefficients, reduce).sum(1)
     return Site(name="aggregate")(y, layout.node_mask)
 
 

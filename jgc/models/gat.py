@@ -53,23 +53,27 @@ class GATConv(nn.Module):
         """Maps `[n_node, d]` to `[n_node, heads * features]`, or without `concat` to `features`."""
         h = Linear(self.heads * self.features, False, name="linear")(x)
         h = Site(name="message")(h, layout.node_mask)
-        h = h.reshape(-1, self.heads, self.features)
+        h = h.reshape(h.shape[0], -1, self.features)  # Heads may have been pruned away.
         weights, own = self._attention(h, layout, train)
         y = aggregate(h, layout, weights, own=own)
         y = Site(name="aggregate")(y, layout.node_mask)
-        y = y.reshape(y.shape[0], -1) if self.concat else y.mean(1)
+        y = y.reshape(y.shape[0], -1) if self.concat else y.sum(1) / self.heads
         return y + self.param("bias", nn.initializers.zeros, y.shape[-1:])[None]
 
     def _scores(self, h: Array, layout: Layout) -> tuple[Array, Array]:
         """Scores of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""
-        shape = (1, self.heads, self.features)
+        shape = (1, *h.shape[1:])
         source, target = (
-            head_dots(h, self.param(name, nn.initializers.glorot_uniform(), shape)[0])
+            self.dots(h, self.param(name, nn.initializers.glorot_uniform(), shape)[0])
             for name in ("att_source", "att_target")
         )
         edges, backend = layout.edges, layout.backend
         scores = at_cols(edges, source, backend) + at_rows(edges, target, backend)
         return scores, source + target
+
+    def dots(self, h: Array, vectors: Array) -> Array:
+        """`head_dots`, in a method of its own that `jgc.pack.units` can stand in for."""
+        return head_dots(h, vectors)
 
     def _attention(self, h: Array, layout: Layout, train: bool) -> tuple[Array, Array]:
         """Weights of edges `[n_edge, heads]` and of each node for itself `[n_node, heads]`."""

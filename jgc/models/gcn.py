@@ -49,7 +49,7 @@ class GCNConv(nn.Module):
         h = Site(name="message")(h, layout.node_mask)
         h = aggregate(h, layout, own=own) * scale
         h = Site(name="aggregate")(h, layout.node_mask)
-        return h + self.param("bias", nn.initializers.zeros, (self.features,))[None]
+        return h + self.param("bias", nn.initializers.zeros, h.shape[-1:])[None]
 
 
 def propagate(x: Array, layout: Layout) -> Array:

@@ -82,7 +82,7 @@ class LearnedConv(nn.Module):
         h = Site(name="message")(Linear(self.features, False, name="linear")(x), mask)
         h = Site(name="attention")(weights, mask) @ h
         h = Site(name="aggregate")(h, mask)
-        return h + self.param("bias", nn.initializers.zeros, (self.features,))[None]
+        return h + self.param("bias", nn.initializers.zeros, h.shape[-1:])[None]
 
 
 class HGPSL(nn.Module):

@@ -42,12 +42,26 @@ def at_input(x: Any, node_mask: Array) -> Any:
     return x._replace(values=site(x.values, node_mask[x.structure.rows]))
 
 
+def stored_width(module: nn.Module, name: str, features: int) -> int:
+    """How wide a layer is: as its stored array, or `features` where there is none yet.
+
+    So a model runs on the arrays of a compacted one (`jgc.pack.compact`) without being told.
+
+    Args:
+        module: The layer, inside a call.
+        name: Of the array, whose last axis is the width.
+        features: Width at the start.
+    """
+    stored = module.get_variable("params", name)
+    return features if stored is None else stored.shape[-1]
+
+
 class Linear(nn.Module):
     """`x @ kernel + bias` for dense features or sparse rows.
 
     Attributes:
-        features: Width of the result.
-        use_bias: Adds a bias, zero at first.
+        features: Width of the result when parameters are made; later it is that of the kernel.
+        use_bias: Adds a bias, zero at first. One that is stored is always added.
 
     Example:
         >>> import jax
@@ -62,11 +76,12 @@ class Linear(nn.Module):
     @nn.compact
     def __call__(self, x: Array | SparseRows) -> Array:
         """Maps `[n, d_in]` to `[n, features]`."""
-        shape = (x.shape[-1], self.features)
+        width = stored_width(self, "kernel", self.features)
+        shape = (x.shape[-1], width)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         y = x.matmul(kernel) if isinstance(x, SparseRows) else x @ kernel
-        if self.use_bias:
-            y = y + self.param("bias", nn.initializers.zeros, (self.features,))[None]
+        if self.use_bias or self.has_variable("params", "bias"):
+            y = y + self.param("bias", nn.initializers.zeros, (width,))[None]
         return y
 
 
@@ -145,7 +160,8 @@ class MLP2(nn.Module):
     def setup(self):
         """Builds the two maps; `first` has its bias apart, so that it can precede a sum."""
         self.first = Linear(self.hidden, use_bias=False)
-        self.first_bias = self.param("first_bias", nn.initializers.zeros, (self.hidden,))
+        width = stored_width(self, "first_bias", self.hidden)
+        self.first_bias = self.param("first_bias", nn.initializers.zeros, (width,))
         self.norm = BatchNorm() if self.batch_norm else None
         self.second = Linear(self.features)
 

@@ -35,7 +35,7 @@ class NNConv(nn.Module):
         coefficients = jnp.concatenate([units, jnp.ones_like(units[:, :1])], 1)
         y = edge_kernel_sum(x, coefficients, self.features, layout, "sum")
         y = y + Linear(self.features, False, name="root")(x)
-        return y + self.param("bias", nn.initializers.zeros, (self.features,))[None]
+        return y + self.param("bias", nn.initializers.zeros, y.shape[-1:])[None]
 
 
 class MPNN(nn.Module):

@@ -36,7 +36,7 @@ class SplineConv(nn.Module):
         basis = spline_basis(pseudo, self.kernel_size)
         y = edge_kernel_sum(x, basis, self.features, layout, "mean")
         y = y + Linear(self.features, False, name="root")(x)
-        return y + self.param("bias", nn.initializers.zeros, (self.features,))[None]
+        return y + self.param("bias", nn.initializers.zeros, y.shape[-1:])[None]
 
 
 class SplineCNN(nn.Module):

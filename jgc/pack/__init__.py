@@ -1,6 +1,7 @@
 """A compressed model as a small file that restores it exactly, and what the model costs."""
 
 from jgc.pack.artefact import Artefact, load, save
+from jgc.pack.compact import Compacted, Layer, compact
 from jgc.pack.cost import Cost, Operation, aggregate, linear, total
 from jgc.pack.fused import infer
 from jgc.pack.integer import IntegerModel, integer_apply, integer_model
@@ -13,8 +14,10 @@ from jgc.pack.work import Work, on_dataset, on_graph
 
 __all__ = [
     "Artefact",
+    "Compacted",
     "Cost",
     "IntegerModel",
+    "Layer",
     "Operation",
     "Prediction",
     "Restored",
@@ -22,6 +25,7 @@ __all__ = [
     "TensorInfo",
     "Work",
     "aggregate",
+    "compact",
     "dense_bytes",
     "describe",
     "file_bytes",

@@ -52,7 +52,8 @@ class FusedPass:
         y = self.product("/".join(module.path), x, kernel) if self.ready else None
         if y is None:
             return call(plain(x))
-        return y + module.get_variable("params", "bias") if module.use_bias else y
+        bias = module.get_variable("params", "bias")
+        return y if bias is None else y + bias
 
 
 def plain(x: Any) -> Any:

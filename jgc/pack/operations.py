@@ -80,8 +80,7 @@ def products(model: nn.Module, variables: Any, graph: GraphsTuple) -> list[Produ
         if context.method_name == "__call__":
             path, module = "/".join(context.module.path), context.module
             if isinstance(module, Linear):
-                rows, d_in = args[0].shape
-                d_out = int(module.features)
+                (rows, d_in), d_out = args[0].shape, out.shape[1]
                 dense = Operation("linear", rows, d_in, d_out, d_in * d_out, 32, 32)
                 found.append(Product(dense, f"{path}/kernel", True, path))
             elif isinstance(module, Site) and module.name == "message":

@@ -1,5 +1,7 @@
 """`restore`: the module and the quantiser that an artefact holds, ready to run."""
 
+import functools
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +27,8 @@ _KINDS = ("class", "binary", "value")
 # What modules raise for settings that make no sense.
 _IMPOSSIBLE = FlaxError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError
 _WIDEST = 1 << 20  # Features beyond are a lie and not a graph.
+
+_Leaf = tuple[tuple[int, ...], str]  # Shape and dtype.
 
 
 class Restored(NamedTuple):
@@ -188,25 +192,56 @@ def _said(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_fit(restored: Restored) -> None:
-    """Raises `ValueError` unless tensors and sites are those that the module asks for."""
+    """Raises `ValueError` unless tensors and sites are those that the module asks for.
+
+    Tensors may be narrower where they fit together, as `jgc.pack.compact` makes them.
+    """
     graph = example(restored)
-    try:
-        due = jax.eval_shape(restored.model.init, jax.random.key(0), graph)
-    except _IMPOSSIBLE as error:
-        raise ValueError(f"`model`: it cannot run: {error}") from error
-    wanted, found = (
-        {name: (leaf.shape, leaf.dtype.name) for name, leaf in named_leaves(tree).items()}
-        for tree in (due, restored.variables)
-    )
+    answers, due = _shapes(restored.model.init_with_output, jax.random.key(0), graph)
+    wanted, found = _told(due), _told(restored.variables)
     for name in sorted({*wanted, *found}):
-        if wanted.get(name) != found.get(name):
+        if not _may_be(found.get(name), wanted.get(name, _beside(name, found))):
             raise ValueError(
                 f"`model` asks for {name} {wanted.get(name)}, the file holds {found.get(name)}."
             )
+    params = restored.variables["params"]
+    # What is no parameter is made anew, so that its shapes come to light.
+    run = functools.partial(
+        restored.model.apply, mutable=[name for name in due if name != "params"]
+    )
+    given, others = _shapes(run, {"params": params}, graph)
+    if _told({"params": params, **others}) != found or given.shape != answers.shape:
+        raise ValueError("`model`: the widths of its tensors do not fit together.")
     if restored.quant is not None:
         known = sites(restored.model, restored.variables, graph)
         if unknown := set(restored.quant.sites) - set(known):
             raise ValueError(f"`quantizer.sites` has {sorted(unknown)}; known are {list(known)}.")
+
+
+def _shapes(run: Callable, *args: Any) -> Any:
+    try:
+        return jax.eval_shape(run, *args)
+    except _IMPOSSIBLE as error:
+        raise ValueError(f"`model`: it cannot run: {error}") from error
+
+
+def _told(variables: Any) -> dict[str, _Leaf]:
+    return {name: (leaf.shape, leaf.dtype.name) for name, leaf in named_leaves(variables).items()}
+
+
+def _beside(name: str, found: dict[str, _Leaf]) -> _Leaf | None:
+    """The bias that a kernel may have beyond the module's own, with the shares of constants."""
+    kernel = found.get(name.removesuffix("bias") + "kernel") if name.endswith("/bias") else None
+    return kernel and (kernel[0][-1:], kernel[1])
+
+
+def _may_be(held: _Leaf | None, wanted: _Leaf | None) -> bool:
+    """Whether a tensor is the one that is wanted, or a narrower one."""
+    if held is None or wanted is None:
+        return held is wanted
+    (shape, dtype), (full, due) = held, wanted
+    narrower = len(shape) == len(full) and all(0 < n <= m for n, m in zip(shape, full, strict=True))
+    return dtype == due and (shape == full or narrower)
 
 
 def example(restored: Restored) -> GraphsTuple:

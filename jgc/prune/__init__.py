@@ -12,6 +12,7 @@ from jgc.prune.masks import kept_fractions as kept_fractions
 from jgc.prune.masks import sparsity_of as sparsity_of
 from jgc.prune.methods import METHODS as METHODS
 from jgc.prune.methods import global_magnitude as global_magnitude
+from jgc.prune.methods import head_magnitude as head_magnitude
 from jgc.prune.methods import layer_magnitude as layer_magnitude
 from jgc.prune.methods import n_of_m_magnitude as n_of_m_magnitude
 from jgc.prune.methods import random_global as random_global
@@ -25,6 +26,7 @@ from jgc.prune.score import magnitude as magnitude
 from jgc.prune.score import random as random
 from jgc.prune.structure import Structure as Structure
 from jgc.prune.structure import element as element
+from jgc.prune.structure import head as head
 from jgc.prune.structure import n_of_m as n_of_m
 from jgc.prune.structure import row as row
 from jgc.prune.types import Masks as Masks

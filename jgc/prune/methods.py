@@ -10,7 +10,7 @@ from jgc.prune.budget import global_, per_layer
 from jgc.prune.compose import pruner
 from jgc.prune.schedule import Schedule, check_sparsity, constant
 from jgc.prune.score import magnitude, random
-from jgc.prune.structure import element, n_of_m, row
+from jgc.prune.structure import element, head, n_of_m, row
 from jgc.prune.types import Pruner
 from jgc.tree import PathPredicate, is_kernel
 
@@ -192,6 +192,53 @@ def row_magnitude(
     )
 
 
+def head_magnitude(
+    sparsity,
+    *,
+    features: int = 8,
+    schedule: Timing = None,
+    every: int = 1,
+    is_prunable: PathPredicate = is_kernel,
+) -> Pruner:
+    """Prunes whole attention heads of each layer, those with the smallest mean |w|.
+
+    A head is a block of `features` outputs (see `structure.head`), in every prunable leaf: leave
+    out what is no attention layer by `is_prunable`.
+
+    Args:
+        sparsity: Fraction of the heads of each prunable leaf; otherwise as `global_magnitude`.
+        features: Outputs of a head, >= 1: `hidden` of `jgc.models.GAT`.
+        schedule: As in `global_magnitude`.
+        every: As in `pruner`.
+        is_prunable: As in `pruner`.
+
+    Returns:
+        The `Pruner`.
+
+    Raises:
+        ValueError: if `features` < 1, and as `global_magnitude`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> params = {"kernel": jnp.array([[1.0, 2.0, 3.0, 3.0]])}
+        >>> prune = head_magnitude(0.5, features=2)
+        >>> prune.update(prune.init(params), params)[0].masks["kernel"].tolist()
+        [[False, False, True, True]]
+
+    References:
+        Michel, Levy and Neubig, NeurIPS 2019. https://arxiv.org/abs/1905.10650
+        Differs: heads are ranked by their weights, not by the gradient of a gate.
+    """
+    return pruner(
+        score=magnitude,
+        budget=per_layer,
+        structure=head(features),
+        schedule=_timed(sparsity, schedule),
+        every=every,
+        is_prunable=is_prunable,
+    )
+
+
 def n_of_m_magnitude(
     sparsity=0.5,
     *,
@@ -263,5 +310,6 @@ METHODS: dict[str, Callable[..., Pruner]] = {
     "fine": _keyless(layer_magnitude),
     "random": random_global,
     "row": _keyless(row_magnitude),
+    "head": _keyless(head_magnitude),
     "n:m": _keyless(n_of_m_magnitude),
 }

@@ -48,6 +48,46 @@ def _row_spread(name: str, kept: Array, shape: tuple[int, ...]) -> Array:
 row = Structure(units=_row_units, spread=_row_spread)
 
 
+def head(features: int) -> Structure:
+    """Attention heads: blocks of `features` consecutive outputs of a kernel.
+
+    A block is scored by the mean over its weights. Where `features` does not divide the number of
+    outputs, the last head is short.
+
+    Args:
+        features: Outputs of a head, >= 1. Static.
+
+    Returns:
+        The `Structure`.
+
+    Raises:
+        ValueError: if `features` < 1.
+
+    Example:
+        >>> head(2).units("kernel", jnp.array([[1.0, 3.0, 5.0]])).tolist()
+        [[2.0, 5.0]]
+
+    References:
+        Michel, Levy and Neubig, NeurIPS 2019. https://arxiv.org/abs/1905.10650
+        Differs: any score of weights, instead of the gradient of a gate.
+    """
+    if features < 1:
+        raise ValueError(f"`features` are the outputs of a head; must be >= 1, got {features}.")
+
+    def units(name: str, values: Array) -> Array:
+        neurons = _row_units(name, values)[0]
+        of = jnp.arange(neurons.size) // features
+        n_head = -(-neurons.size // features)
+        total, count = (jnp.zeros(n_head).at[of].add(x) for x in (neurons, 1.0))
+        return (total / count)[None]
+
+    def spread(name: str, kept: Array, shape: tuple[int, ...]) -> Array:
+        n_neuron = shape[output_axis(name)]
+        return _row_spread(name, jnp.repeat(kept[0], features)[:n_neuron], shape)
+
+    return Structure(units, spread)
+
+
 def n_of_m(m: int) -> Structure:
     """Groups of `m` consecutive inputs of one output; each group is ranked by itself.
 

@@ -19,6 +19,7 @@ from jgc.quant.methods import METHODS as METHODS
 from jgc.quant.ranges import RANGES as RANGES
 from jgc.quant.ranges import RangeState as RangeState
 from jgc.quant.spec import from_spec as from_spec
+from jgc.quant.spec import rounded as rounded
 from jgc.quant.spec import spec_of as spec_of
 from jgc.quant.types import Nodes as Nodes
 from jgc.quant.types import Params as Params

@@ -8,7 +8,7 @@ import numpy as np
 from jgc.quant.grid import Grid
 from jgc.quant.learned import Groups, Learned
 from jgc.quant.methods import METHODS
-from jgc.quant.types import Quant, Quantizer, Site
+from jgc.quant.types import Params, Quant, Quantizer, Site
 
 # What a site may hold, by the word that files have for it.
 KINDS: dict[str, type] = {"range": Site, "nodes": Learned, "groups": Groups}
@@ -86,10 +86,28 @@ def from_spec(
     sites = built.unpack(stored, kinds)
     for site, state in sites.items():
         _check_state(site, state)
-    rounded = built._replace(
-        weight=lambda quant, params: params, grids=lambda quant, params: quant.weights
-    )
-    return rounded, Quant(dict(grids), sites)
+    return rounded(built), Quant(dict(grids), sites)
+
+
+def rounded(quantizer: Quantizer) -> Quantizer:
+    """The quantiser for weights that lie on their grids already, which `Quant.weights` holds.
+
+    Example:
+        >>> from jgc.quant import qat
+        >>> rounded(qat(8)).weight(Quant({}, {}), {"kernel": 0.3})
+        {'kernel': 0.3}
+    """
+    return quantizer._replace(weight=_as_they_are, grids=_held)
+
+
+def _as_they_are(quant: Quant, params: Params) -> Params:
+    del quant
+    return params
+
+
+def _held(quant: Quant, params: Params) -> dict[str, Grid]:
+    del params
+    return quant.weights
 
 
 def _kinds(sites: Any) -> dict[str, type]:

@@ -256,16 +256,20 @@ def _check_numbers(job: Job, state: TrainState) -> None:
 
 
 def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
-    """The arguments of `jgc.pack.save` for a trained model."""
-    grids, symmetric, stats = None, True, dict(model.stats)
-    if model.quant is not None and job.method.quantizer is not None:
-        quantizer = job.method.quantizer(jax.numpy.int32(level.bits or 8))
-        grids = quantizer.grids(model.quant, model.params)
-        symmetric = quantizer.symmetric_weights
-        stored = quantizer.stored
-        stats["sites"] = model.quant.sites if stored is None else stored(model.quant)
+    """The arguments of `jgc.pack.save` for a trained model, without what is pruned whole."""
+    quantizer = job.method.quantizer and job.method.quantizer(jax.numpy.int32(level.bits or 8))
+    variables = {"params": model.params, **model.stats}
+    small = pack.compact(
+        job.plan.model, variables, job.dataset.graphs[0], model.masks, model.quant, quantizer
+    )
+    stats = {name: tree for name, tree in small.variables.items() if name != "params"}
+    symmetric = True
+    if small.quant is not None and quantizer is not None:
+        symmetric, stored = quantizer.symmetric_weights, quantizer.stored
+        stats["sites"] = small.quant.sites if stored is None else stored(small.quant)
     return {
-        "params": model.params, "masks": model.masks, "grids": grids,
+        "params": small.variables["params"], "masks": small.masks,
+        "grids": None if small.quant is None else small.quant.weights,
         "symmetric": symmetric, "stats": stats,
     }  # fmt: skip
 

@@ -7,11 +7,11 @@ import jax
 
 from jgc import prune, quant
 from jgc.data import Dataset, training_graph
-from jgc.models import GraphModel, for_task, named, task_of
+from jgc.models import GAT, GraphModel, for_task, named, task_of
 from jgc.study.method import Method as Words
 from jgc.study.recipe import Settings
 from jgc.train import Kfac, Method, Optimiser, Phase, check_metrics
-from jgc.tree import is_kernel, output_axis
+from jgc.tree import PathPredicate, is_kernel, output_axis
 
 # Pruners that remove whole neurons; those of the last layer are the answers and stay.
 NEURON_PRUNERS = ("row",)
@@ -53,6 +53,18 @@ DEFAULTS: dict[tuple[str, str], Settings] = {
 }
 
 
+class Heads(NamedTuple):
+    """The inner attention layers of a model.
+
+    Attributes:
+        n: Heads of a layer.
+        features: Outputs of a head.
+    """
+
+    n: int
+    features: int
+
+
 class Plan(NamedTuple):
     """Everything that one (data set, model) needs to be trained, whatever the method.
 
@@ -77,8 +89,20 @@ class Plan(NamedTuple):
     n_out: int | None = None
 
     def method(self, words: Words) -> Method:
-        """The training method behind the words of a recipe, with this plan's lengths."""
-        return method_of(words, self.epochs, self.finetune_epochs, self.n_out)
+        """The training method behind the words of a recipe, with this plan's lengths.
+
+        Raises:
+            ValueError: for pruning heads of a model that has none.
+        """
+        encoder, heads = getattr(self.model, "encoder", self.model), None
+        if isinstance(encoder, GAT):
+            heads = Heads(encoder.heads, encoder.hidden)
+        elif words.name.partition("+")[0] == "head":
+            raise ValueError(
+                "method `head` prunes attention heads, which `gat` and `supergat` have, but not "
+                f"`{type(encoder).__name__.lower()}`; try `row`."
+            )
+        return method_of(words, self.epochs, self.finetune_epochs, self.n_out, heads)
 
 
 def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan:
@@ -180,7 +204,13 @@ def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
     )
 
 
-def method_of(words: Words, epochs: int, finetune_epochs: int, n_out: int | None = None) -> Method:
+def method_of(
+    words: Words,
+    epochs: int,
+    finetune_epochs: int,
+    n_out: int | None = None,
+    heads: Heads | None = None,
+) -> Method:
     """The training method behind the words of a recipe.
 
     A pruning method trains dense, prunes the best model and fine-tunes it; a quantiser trains
@@ -191,6 +221,7 @@ def method_of(words: Words, epochs: int, finetune_epochs: int, n_out: int | None
         epochs: Of the first phase, and of one from scratch.
         finetune_epochs: Of each later one; 0 prunes without fine-tuning.
         n_out: Width of the answers: layers that wide lose no neurons.
+        heads: Of the layers that lose heads; by default any layer does, 8 outputs a head.
 
     Returns:
         The `jgc.train.Method`.
@@ -208,9 +239,9 @@ def method_of(words: Words, epochs: int, finetune_epochs: int, n_out: int | None
         return Method(words.label, phases, None, _quantizer(first, words))
     phases = (Phase(epochs), *_after(words.after, epochs, finetune_epochs))
     if not second:
-        return Method(words.label, phases, _pruner(first, n_out))
+        return Method(words.label, phases, _pruner(first, n_out, heads))
     phases = (*phases, Phase(max(finetune_epochs, 1), quantize=True))
-    return Method(words.label, phases, _pruner(first, n_out), _quantizer(second, words))
+    return Method(words.label, phases, _pruner(first, n_out, heads), _quantizer(second, words))
 
 
 def _after(after: str | None, epochs: int, finetune_epochs: int) -> tuple[Phase, ...]:
@@ -222,8 +253,12 @@ def _after(after: str | None, epochs: int, finetune_epochs: int) -> tuple[Phase,
     return (Phase(finetune_epochs, prune=True) if tuned else as_it_is,)
 
 
-def _pruner(name: str, n_out: int | None):
+def _pruner(name: str, n_out: int | None, heads: Heads | None):
     factory = prune.METHODS[name]
+    if name == "head" and heads is not None:
+        return lambda sparsity, key: factory(
+            sparsity, features=heads.features, is_prunable=_as_wide_as(heads.n * heads.features)
+        )
     if name not in NEURON_PRUNERS:
         return lambda sparsity, key: factory(sparsity, key=key)
 
@@ -231,6 +266,10 @@ def _pruner(name: str, n_out: int | None):
         return is_kernel(leaf_name, leaf) and leaf.shape[output_axis(leaf_name)] != n_out
 
     return lambda sparsity, key: factory(sparsity, key=key, is_prunable=inner)
+
+
+def _as_wide_as(width: int) -> PathPredicate:
+    return lambda name, leaf: is_kernel(name, leaf) and leaf.shape[output_axis(name)] == width
 
 
 def _quantizer(name: str, words: Words):

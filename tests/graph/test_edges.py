@@ -6,12 +6,16 @@ import scipy.sparse as sp
 
 from jgc.graph import (
     add_self_loops,
+    aggregate,
     batch,
     coalesce,
+    drop_edges,
     from_edges,
     in_degree,
+    layout,
     normalised_weights,
     out_degree,
+    pad,
     remove_self_loops,
 )
 from tests.graph.cases import GRAPHS, mixed, random_graph
@@ -46,6 +50,40 @@ def test_a_loop_that_is_there_is_kept_alone():
     assert loops.senders.tolist() == [0, 1, 1, 0] and loops.edges[:, 0].tolist() == [5, 6, 7, 9]
     assert loops.n_edge.tolist() == [4]
     assert remove_self_loops(loops).edges[:, 0].tolist() == [5, 7]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_dropped_edges_are_gone_from_every_sum(name):
+    graph = GRAPHS[name]
+    mask = np.arange(graph.senders.size) % 3 != 1
+    less = drop_edges(graph, mask)
+    assert less.senders.size == mask.sum() == less.n_edge.sum()
+    x = np.arange(float(graph.n_node[0]), dtype=np.float32)[:, None] + 1
+    weights = mask[layout(graph).edges.order].astype(np.float32)
+    np.testing.assert_allclose(
+        aggregate(x, layout(less)), aggregate(x, layout(graph), weights), rtol=1e-6
+    )
+    np.testing.assert_array_equal(adjacency(less), adjacency(graph, mask.astype(float)))
+
+
+def test_dropped_edges_by_hand_in_a_padded_batch():
+    pair = from_edges([0, 1], [1, 0], edges=[1.0, 2.0])
+    triangle = from_edges([0, 1, 2], [1, 2, 0], edges=[3.0, 4.0, 5.0])
+    padded = pad(batch([pair, triangle]), n_node=7, n_edge=8, n_graph=4)
+    assert padded.n_edge.tolist() == [2, 3, 3, 0]
+    less = drop_edges(padded, [True, False, False, True, True, True, False, False])
+    assert less.n_edge.tolist() == [1, 2, 1, 0] and less.n_edge.dtype == np.int32
+    assert less.edges[:, 0].tolist() == [1, 4, 5, 0]
+    assert less.senders.tolist()[:3] == [0, 3, 4] and less.receivers.tolist()[:3] == [1, 4, 2]
+    assert layout(less).edge_mask.sum() == 3 and less.n_node.tolist() == padded.n_node.tolist()
+    again = pad(less, n_node=8, n_edge=8, n_graph=5)
+    assert layout(again).edge_mask.sum() == 3
+
+
+@pytest.mark.parametrize("mask", [[True], [1.0, 0.0, 1.0], [[True, True, True]]])
+def test_a_mask_of_edges_is_bool_and_one_an_edge(mask):
+    with pytest.raises(ValueError, match=r"`edge_mask` must be bool \(3,\), one entry an edge"):
+        drop_edges(from_edges([0, 1, 2], [1, 2, 0]), mask)
 
 
 @pytest.mark.parametrize("reduce, expected", [("first", 1), ("sum", 5), ("mean", 2.5)])

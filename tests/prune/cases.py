@@ -37,6 +37,8 @@ CASES = (
     Case("fine", LEVELS, {**ALL, 0.25: 67}.__getitem__),
     # 6 and 5 neurons of 10 and 6 weights: 4 + 4 (4.5 and 3.75), 3 + 2 (2.5), 1 + 0 (.6 and .5)
     Case("row", LEVELS, {0.0: 90, 0.25: 64, 0.5: 42, 0.9: 10, 1.0: 0}.__getitem__),
+    # one head of at most 8 neurons a layer: .75 -> 1, .5 -> 0, half to even
+    Case("head", LEVELS, {0.0: 90, 0.25: 90, 0.5: 0, 0.9: 0, 1.0: 0}.__getitem__),
     # groups of 4, 4, 2 for 6 outputs and 4, 2 for 5: n = 3: 6*8 + 5*5, 2: 6*6 + 5*4, 1: 18 + 10
     Case(
         "n:m",

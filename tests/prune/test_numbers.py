@@ -15,6 +15,8 @@ from jgc.prune import (
     element,
     global_,
     global_magnitude,
+    head,
+    head_magnitude,
     hold_at_zero,
     kept_count,
     kept_fractions,
@@ -87,6 +89,16 @@ def test_row_is_a_column_of_a_kernel_and_a_row_of_a_weight():
     masks = pruned(row_magnitude(1 / 3), {"kernel": matrix, "weight": matrix.T})
     assert masks["kernel"].tolist() == [[True, False, True]] * 2
     np.testing.assert_array_equal(masks["weight"], masks["kernel"].T)
+
+
+def test_a_head_is_a_block_of_columns_of_a_kernel_and_of_rows_of_a_weight():
+    # mean |w|: heads 1.5 and 2.5, and a short one of 2
+    matrix = jnp.array([[1.0, -3.0, 2.0, 3.0, 2.0], [1.0, 1.0, -2.0, 3.0, 2.0]])
+    masks = pruned(head_magnitude(1 / 3, features=2), {"kernel": matrix, "weight": matrix.T})
+    assert masks["kernel"].tolist() == [[False, False, True, True, True]] * 2
+    np.testing.assert_array_equal(masks["weight"], masks["kernel"].T)
+    masks = pruned(head_magnitude(2 / 3, features=2), {"kernel": matrix})
+    assert masks["kernel"].tolist() == [[False, False, True, True, False]] * 2
 
 
 def test_two_of_four_runs_along_the_inputs():
@@ -168,6 +180,7 @@ ERRORS = {
     "`end` must come after `begin`, got begin=5 and end=5": lambda: cubic(0.5, 5, 5),
     "0 <= `begin` <= `end`, got -1": lambda: cubic(0.5, -1, 5),
     "`at` is the step": lambda: one_shot(0.5, at=-1),
+    "`features` are the outputs of a head; must be >= 1, got 0": lambda: head(0),
     "`m` is the size of a group of inputs; must be >= 2, got 1": lambda: n_of_m(1),
     r"`sparsity` of n:4 must be one of \[0.0, 0.25, 0.5, 0.75, 1.0\], got 0.9": lambda: (
         n_of_m_magnitude(0.9)

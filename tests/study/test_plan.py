@@ -115,6 +115,21 @@ def test_row_pruning_leaves_the_answers():
     assert masks["inner"]["kernel"].sum() == 4 * 4
 
 
+def test_head_pruning_takes_the_inner_heads_of_the_model():
+    data = tiny_nodes()
+    ready = plan(data, "gat", Settings(hidden=2, heads=4))
+    params = ready.model.init(jax.random.key(0), data.graphs[0])["params"]
+    build = ready.method(words("head")).pruner
+    assert build is not None
+    prune = build(0.5, jax.random.key(0))
+    masks = prune.update(prune.init(params), params)[0].masks
+    assert masks["conv2"]["linear"]["kernel"].all()
+    kept = masks["conv1"]["linear"]["kernel"].all(0).reshape(4, 2)
+    assert (kept[:, 0] == kept[:, 1]).all() and kept[:, 0].sum() == 2
+    with pytest.raises(ValueError, match="`head` prunes attention heads.* not `gcn`; try `row`"):
+        plan(data, "gcn", Settings()).method(words("head"))
+
+
 @pytest.mark.parametrize("after, phases", [
     ("none", [Phase(1, prune=True, rate=0.0)]),
     ("finetune", [Phase(5, prune=True)]),
