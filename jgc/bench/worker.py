@@ -45,8 +45,7 @@ def versions(side: str) -> dict[str, str]:
         if found["platform"] == "cpu":
             found["kernels"] = "native" if native.status().ready else native.status().reason
     else:
-        import torch
-
+        torch = importlib.import_module("torch")  # No dependency: only here where it is installed.
         found = {"peer_device": "cpu"}
         if torch.cuda.is_available():
             found = {"peer_device": torch.cuda.get_device_name(0)}
