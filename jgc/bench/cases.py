@@ -80,6 +80,10 @@ CASES = {
     "int8-artefact-vs-torch": Case(
         "gcn64-int8", "torch CSR, float32", ("torch-gcn64",), "the same"
     ),
+    "structured-half-vs-dense": Case(
+        "gcn256-half", "jgc, dense", ("gcn256",),
+        "GCN(256) with every other neuron pruned and compacted, 1e5 nodes, 1e6 edges, one pass",
+    ),
     "edge-gradient-vs-xla": Case(
         "edge-gradient", "XLA segment sums", ("edge-gradient-xla",),
         "forward, backward, gradient of edge weights, 1e5 nodes, 1e6 edges, 64 features",

@@ -14,9 +14,10 @@ from jgc.forward import apply, sites
 from jgc.graph import from_edges
 from jgc.graph import layout as layout_of
 from jgc.models import GCN, GIN, GraphModel
-from jgc.pack import infer, integer_apply, integer_model
+from jgc.pack import compact, infer, integer_apply, integer_model
 from jgc.quant import qat
 from jgc.train import Method, Optimiser, Phase, lane, problem, train
+from jgc.tree import map_named
 
 EPOCHS = 6
 
@@ -49,6 +50,23 @@ def integers() -> Work:
     run = jax.jit(lambda *args: integer_apply(model, args[0], args[1], quantizer=quantizer,
                                               layout=args[2]))  # fmt: skip
     return repeated(lambda: run(state, graph, layout).block_until_ready())
+
+
+def structured(half: bool) -> Work:
+    """Milliseconds of a GCN of 256 neurons, or of what is left when every other one is pruned."""
+    _, _, graph, layout = _network()
+    model = GCN(hidden=256, out=7)
+    variables = model.init(jax.random.key(0), graph, layout)
+    if half:
+
+        def kept(name: str, leaf):
+            columns = np.arange(leaf.shape[-1]) % 2 == 0 if leaf.shape[-1] == 256 else True
+            return np.broadcast_to(columns, leaf.shape)
+
+        masks = map_named(kept, variables["params"])
+        variables = compact(model, variables, graph, masks).variables
+    run = jax.jit(lambda variables, graph, layout: infer(model, variables, graph, layout))
+    return repeated(lambda: run(variables, graph, layout).block_until_ready())
 
 
 def _proteins():
@@ -97,6 +115,8 @@ def gin_inference() -> Work:
 MEASURES = {
     "gcn64-f32": float32,
     "gcn64-int8": integers,
+    "gcn256": lambda: structured(half=False),
+    "gcn256-half": lambda: structured(half=True),
     "gin-epoch": gin_epoch,
     "gin-inference": gin_inference,
 }

@@ -97,6 +97,10 @@ def pruner(name: str) -> Callable:
     return lambda sparsity, key: prune.METHODS[name](sparsity, key=key)
 
 
+def head(sparsity, key):
+    return prune.head_magnitude(sparsity, features=2)
+
+
 def gradual(sparsity, key):
     return prune.global_magnitude(sparsity, schedule=lambda s: prune.cubic(s, begin=0, end=2))
 
@@ -133,6 +137,7 @@ CASES = (
     Case("fine", mlp, (DENSE, TUNE), pruner("fine")),
     Case("random", mlp, (DENSE, TUNE), pruner("random")),
     Case("row", mlp, (DENSE, TUNE), pruner("row")),
+    Case("head", mlp, (DENSE, TUNE), head),
     Case("n:m", mlp, (DENSE, TUNE), pruner("n:m")),
     Case("gradual", mlp, (Phase(2), Phase(5, prune=True)), gradual),
     Case("frozen", mlp, (DENSE, Phase(2, prune=True, rate=0.0)), pruner("global")),
