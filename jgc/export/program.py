@@ -200,6 +200,8 @@ def _with_known_grids(restored: Restored) -> Quantizer | None:
     quantizer, quant = restored.quantizer, restored.quant
     if quantizer is None or quant is None or quantizer.byte_grid is None:
         return quantizer
+    if quantizer.row_grid is not None:  # Nodes have grids of their own.
+        return quantizer
     # A range that was never seen is that of the values at hand.
     seen = [name for name, state in quant.sites.items() if int(state.range.count)]
     grids = {name: quantizer.byte_grid(quant, name) for name in seen}
