@@ -129,7 +129,7 @@ def test_row_weights_sum_to_one_at_each_receiver():
     np.testing.assert_allclose(total, in_degree(graph) > 0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("function", [add_self_loops, remove_self_loops, coalesce])
+@pytest.mark.parametrize("function", [add_self_loops, coalesce])
 def test_a_batch_is_refused(function):
     with pytest.raises(ValueError, match=f"`{function.__name__}` works on one graph.* batch of 2"):
         function(batch([mixed(), mixed()]))
