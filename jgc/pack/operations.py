@@ -104,7 +104,7 @@ def whole(dataset: Dataset) -> GraphsTuple:
     Example:
         >>> import jgc.data
         >>> whole(jgc.data.load("motif")).n_node.shape
-        (300,)
+        (600,)
     """
     graphs = dataset.graphs
     if dataset.task == "link":

@@ -79,12 +79,13 @@ def quicker(name):
     return lambda runs: [[seconds[each]] for each, _ in zip(seconds, runs, strict=False)]
 
 
+@pytest.mark.parametrize("quantizer", [QAT, A2Q], ids=["qat", "a2q"])
 @pytest.mark.parametrize("task", SETS)
-def test_integers_answer_as_floats_do(task, monkeypatch):
+def test_integers_answer_as_floats_do(task, quantizer, monkeypatch):
     found = {}
     for name in ("integer", "float"):
         monkeypatch.setattr(runtimes, "rounds", quicker(name))
-        found[name] = predict(restored(task, QAT), SETS[task]())
+        found[name] = predict(restored(task, quantizer), SETS[task]())
         assert found[name].runtime.name == name
     # A sum on the edge between two codes may go to either.
     pair = (each.answers for each in found.values())
@@ -110,12 +111,11 @@ def unseen(held):
     "held, why",
     [
         (lambda: restored("node"), "nothing is quantised"),
-        (lambda: restored("node", A2Q), "the nodes have grids of their own"),
         (lambda: restored("node", QAT, GAT(4, 3, 2)), "the code of GAT does more with values"),
         (lambda: restored("graph", QAT, GraphModel(GAT(4, 4, 2), 3)), "the code of GAT does more"),
         (lambda: unseen(restored("node", QAT)), r"the ranges of \['input'\] are those of the val"),
     ],
-    ids=["float", "a2q", "gat", "gat of graphs", "unseen"],
+    ids=["float", "gat", "gat of graphs", "unseen"],
 )
 def test_what_cannot_run_on_integers_says_why(held, why):
     held = held()

@@ -94,10 +94,13 @@ def test_every_quantiser(task, row, tmp_path):
 
 @pytest.mark.parametrize("name", prune.METHODS)
 def test_every_pruner(name, tmp_path):
-    restored = check(
-        compressed("node", "mlp", f"{name}:0.5", "qat:5"), tiny_nodes(), quant.qat(5), tmp_path
-    )
-    assert float(prune.sparsity_of(restored.masks)) > 0.3
+    model = "gat" if name == "head" else "mlp"
+    result = compressed("node", model, f"{name}:0.5", "qat:5")
+    restored = check(result, tiny_nodes(), quant.qat(5), tmp_path)
+    # Whole units leave the arrays, single weights stay in them as zeros.
+    full = sum(x.size for x in jax.tree.leaves(result.best.params))
+    kept = sum(int(x.sum()) for x in jax.tree.leaves(restored.masks))
+    assert kept < 0.7 * full
 
 
 @pytest.mark.parametrize(
