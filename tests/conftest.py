@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import jax
@@ -9,6 +10,24 @@ import pytest
 # Two devices, so that lanes really are split over devices on any machine.
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+    """All workers share what they compile, which is most of the time of these tests."""
+    if hasattr(config, "workerinput"):
+        folder = config.workerinput["compiled"]
+    else:
+        config.compiled = tempfile.TemporaryDirectory()
+        folder = config.compiled.name
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tells a worker of pytest-xdist where."""
+    node.workerinput["compiled"] = node.config.compiled.name
 
 
 @pytest.fixture(scope="session")

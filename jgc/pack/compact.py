@@ -117,6 +117,8 @@ def compact(
     values = {path: np.asarray(x) for path, x in known.items()}
     decided = fate(arrays, found, values, on_grids=quant is not None)
     small = _cut(whole, arrays, found, decided)
+    if not decided.gone.any():
+        return whole._replace(layers=small.layers)
     if not _agree(model, whole, small, question):
         return whole._replace(layers=tuple(_untouched(each) for each in small.layers))
     return small if quant is None else _with_sites(model, small, question)
@@ -148,11 +150,11 @@ def _cut(whole: Compacted, arrays: Arrays, found: Units, decided: Fate) -> Compa
     moved = _moved(arrays, decided.moves)
     stay = {name: _stay(name, found, decided.gone) for name in moved}
 
-    def cut(name: str, leaf: Any) -> Array:
-        leaf = jnp.asarray(leaf)
+    def cut(name: str, leaf: Any) -> np.ndarray:
+        leaf = np.asarray(leaf)
         for axis, here in enumerate(stay[name][: leaf.ndim]):
             if leaf.shape[axis] == here.size:  # Else a scale that all share.
-                leaf = jnp.compress(here, leaf, axis)
+                leaf = np.compress(here, leaf, axis)
         return leaf
 
     def grid(name: str, each: Grid) -> Grid:

@@ -16,7 +16,7 @@ from jgc.data import Dataset
 from jgc.graph import in_degree
 from jgc.pack.operations import Product, at_level, products, whole
 from jgc.prune import kept_fractions, sparsity_of
-from jgc.quant import average_bits, bits_by_degree, learned_sites
+from jgc.quant import Quantizer, average_bits, bits_by_degree, learned_sites
 from jgc.study.measure import Meter
 from jgc.study.method import Level
 from jgc.study.plan import Plan
@@ -255,9 +255,15 @@ def _check_numbers(job: Job, state: TrainState) -> None:
         )
 
 
+@functools.lru_cache(maxsize=8)
+def _quantizer(make: Callable[..., Quantizer], bits: int) -> Quantizer:
+    """The same one for all seeds: what is compiled for it is compiled once."""
+    return make(jax.numpy.int32(bits))
+
+
 def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
     """The arguments of `jgc.pack.save` for a trained model, without what is pruned whole."""
-    quantizer = job.method.quantizer and job.method.quantizer(jax.numpy.int32(level.bits or 8))
+    quantizer = job.method.quantizer and _quantizer(job.method.quantizer, level.bits or 8)
     variables = {"params": model.params, **model.stats}
     small = pack.compact(
         job.plan.model, variables, job.dataset.graphs[0], model.masks, model.quant, quantizer

@@ -3,14 +3,17 @@
 import functools
 import tempfile
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 
 import jgc
 from jgc import pack, quant
-from jgc.data import training_graph
+from jgc.data import Dataset, training_graph
 from jgc.graph import batch, layout
 from jgc.models import GCN, GIN, GraphModel
+from jgc.prune import apply_masks
 from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes
 
 QAT, A2Q = quant.qat(4), quant.a2q(4)
@@ -29,26 +32,50 @@ def all_of(data):
     return data.graphs[0] if data.task == "node" else batch(list(data.graphs))
 
 
+class Untrained(NamedTuple):
+    """A model with random weights."""
+
+    model: nn.Module
+    data: Dataset
+    variables: Any
+    masks: Any
+    state: Any
+    quantizer: Any
+
+    def save(self, path) -> None:
+        """Writes it without what is pruned whole."""
+        small = pack.compact(self.model, self.variables, all_of(self.data), *self[3:])
+        stats = {name: tree for name, tree in small.variables.items() if name != "params"}
+        more = {}
+        if self.quantizer is not None:
+            stats["sites"] = self.quantizer.stored(small.quant)
+            more = {"grids": small.quant.weights, "symmetric": self.quantizer.symmetric_weights}
+        meta = pack.describe(self.model, self.data, self.quantizer, self.state)
+        pack.save(path, small.variables["params"], small.masks, meta=meta, stats=stats, **more)
+
+
 @functools.cache
-def file(task, quantizer=None, model=None, data=None) -> bytes:
-    """The file of a model with random weights, made for the data set that `data` makes."""
+def untrained(task, quantizer=None, model=None, data=None, pruner=None) -> Untrained:
+    """A model whose quantiser has seen the data set that `data` makes once."""
     data, model = (data or SETS[task])(), model or MODELS[task]
     graph = all_of(data)
     at = layout(graph)
     variables = jax.jit(model.init)(jax.random.key(1), graph, at)
-    stats = {name: tree for name, tree in variables.items() if name != "params"}
-    state, more = None, {}
+    params, masks, state = variables["params"], None, None
+    if pruner is not None:
+        masks = pruner.update(pruner.init(params), params)[0].masks
+        variables = variables | {"params": apply_masks(params, masks)}
     if quantizer is not None:
         state = seen(model, variables, graph, at, quantizer)
-        stats["sites"] = quantizer.stored(state)
-        more = {
-            "grids": quantizer.grids(state, variables["params"]),
-            "symmetric": quantizer.symmetric_weights,
-        }
-    meta = pack.describe(model, data, quantizer, state)
+    return Untrained(model, data, variables, masks, state, quantizer)
+
+
+@functools.cache
+def file(task, quantizer=None, model=None, data=None) -> bytes:
+    """Its file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        pack.save(path, variables["params"], meta=meta, stats=stats, **more)
+        untrained(task, quantizer, model, data).save(path)
         return path.read_bytes()
 
 
