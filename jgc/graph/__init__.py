@@ -16,6 +16,7 @@ from jgc.graph.build import from_edges as from_edges
 from jgc.graph.build import from_networkx as from_networkx
 from jgc.graph.build import from_pyg as from_pyg
 from jgc.graph.build import from_scipy as from_scipy
+from jgc.graph.choice import BackendChoice as BackendChoice
 from jgc.graph.codes import Codes as Codes
 from jgc.graph.codes import Floats as Floats
 from jgc.graph.codes import Pending as Pending
@@ -41,7 +42,6 @@ from jgc.graph.features import sparse_rows as sparse_rows
 from jgc.graph.graphs_tuple import GraphsTuple as GraphsTuple
 from jgc.graph.integer import ByteWeights as ByteWeights
 from jgc.graph.integer import byte_weights as byte_weights
-from jgc.graph.layout import BackendChoice as BackendChoice
 from jgc.graph.layout import Layout as Layout
 from jgc.graph.layout import edge_mask as edge_mask
 from jgc.graph.layout import explain_backend as explain_backend

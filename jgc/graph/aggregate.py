@@ -150,7 +150,7 @@ def reduce_over(
 
 
 def _max(pattern: Structure, values: Array, backend: str) -> Array:
-    if resolve(backend, values.dtype) == "native":
+    if resolve(backend, values.dtype, pattern.n_entry) == "native":
         heads = values.reshape(values.shape[0], 1, math.prod(values.shape[1:]))
         return _native_max(pattern, heads).reshape(pattern.n_row, *values.shape[1:])
     return _max_of_gathered(pattern, values, backend)

@@ -1,7 +1,7 @@
 """`Layout`: everything about a graph's shape that a model needs, made once for a graph."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from jgc.graph import native
+from jgc.graph.choice import FEATURES, STEPS, BackendChoice, choose
 from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.product import resolve
 from jgc.graph.structure import (
@@ -68,14 +68,7 @@ class Layout:
         return _ordered(values, self.edges, self.backend)
 
 
-class BackendChoice(NamedTuple):
-    """Which back end `"auto"` means for a graph, and why."""
-
-    backend: str
-    reason: str
-
-
-def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
+def layout(graph: GraphsTuple, backend: str = "auto", *, steps: int = STEPS) -> Layout:
     """Sorts a graph's edges both ways and expands its masks.
 
     Args:
@@ -83,12 +76,13 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
             inside the compiled program).
         backend: `"segment"`, `"bcsr"`, `"native"`, or `"auto"`: see `explain_backend`. With
             `"scatter"` edges stay in the caller's order and nothing is sorted.
+        steps: For `"auto"`: how often the layout will be used, >= 1.
 
     Returns:
         The `Layout`. Build it once and pass it beside the graph.
 
     Raises:
-        ValueError: for an unknown back end, or "native" where the kernels cannot run.
+        ValueError: for an unknown back end, "native" where the kernels cannot run, `steps` < 1.
 
     Example:
         >>> from jgc.graph import from_edges
@@ -97,7 +91,7 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
         ([1, 2], [0.0, 1.0, 1.0], [True, True, True])
     """
     if backend == "auto":
-        backend = explain_backend(graph).backend
+        backend = explain_backend(graph, steps=steps).backend
     backend = resolve(backend, jnp.float32)
     n_node, n_graph = n_nodes(graph), graph.n_node.shape[0]
     np_ = numpy_for(graph.senders)
@@ -117,28 +111,31 @@ def layout(graph: GraphsTuple, backend: str = "auto") -> Layout:
     )
 
 
-def explain_backend(graph: GraphsTuple) -> BackendChoice:
+def explain_backend(
+    graph: GraphsTuple, *, features: int = FEATURES, dtype: Any = jnp.float32, steps: int = STEPS
+) -> BackendChoice:
     """Says which back end `"auto"` picks for a graph on the present device, and why.
+
+    Args:
+        graph: As for `layout`.
+        features: Width of the values that will be summed.
+        dtype: Their type.
+        steps: How often they will be summed and differentiated, >= 1: compiling counts as well.
+
+    Returns:
+        The `BackendChoice`, with an estimate for each back end that could run.
+
+    Raises:
+        ValueError: if `steps` < 1.
 
     Example:
         >>> from jgc.graph import from_edges
         >>> explain_backend(from_edges([0], [1])).backend in ("segment", "bcsr", "native")
         True
     """
-    device = jax.default_backend()
-    if device != "cpu":
-        return BackendChoice("segment", f"on {device} a sorted segment sum is what XLA does best")
-    if graph.n_node.shape[0] > 1:
-        return BackendChoice(
-            "segment", "batches of small graphs are bound by dense layers; segment compiles faster"
-        )
-    if native.ready():
-        return BackendChoice("native", "on CPU the C++ kernels read every gathered row once")
-    return BackendChoice(
-        "bcsr",
-        "on CPU a CSR product is the fastest path without the C++ kernels, which are missing: "
-        f"{native.why_not()}",
-    )
+    if steps < 1:
+        raise ValueError(f"`steps` are those to come; must be >= 1, got {steps}.")
+    return choose(graph.senders.shape[0], features, dtype, steps)
 
 
 def graph_mask(graph: GraphsTuple) -> Array | np.ndarray:

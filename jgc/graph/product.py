@@ -16,6 +16,7 @@ from jax import Array
 from jax.custom_batching import custom_vmap
 
 from jgc.graph import bcsr, native, segment
+from jgc.graph.choice import FEATURES, STEPS, choose
 from jgc.graph.structure import Structure
 
 Backend = Literal["segment", "bcsr", "native", "scatter"]
@@ -65,7 +66,7 @@ def product(pattern: Structure, weights: Array | None, x: Array, backend: str = 
     dtype = x.dtype if weights is None else jnp.promote_types(weights.dtype, x.dtype)
     w = None if weights is None else weights.reshape(pattern.n_entry, heads).astype(dtype)
     flat = x.reshape(pattern.n_col, heads, math.prod(x.shape[1 + by_head :]))
-    y: Array = _product(resolve(backend, dtype), pattern, w, flat.astype(dtype))
+    y: Array = _product(resolve(backend, dtype, pattern.n_entry), pattern, w, flat.astype(dtype))
     return y.reshape(pattern.n_row, *x.shape[1:])
 
 
@@ -78,7 +79,7 @@ def edge_sum(pattern: Structure, values: Array, backend: str = "auto") -> Array:
         >>> edge_sum(s, jnp.array([1.0, 2.0, 4.0])).tolist()
         [3.0, 4.0]
     """
-    flat: Array = _edge_sum(resolve(backend, values.dtype), pattern, _flat(values))
+    flat: Array = _edge_sum(resolve(backend, values.dtype, pattern.n_entry), pattern, _flat(values))
     return flat.reshape(pattern.n_row, *values.shape[1:])
 
 
@@ -93,7 +94,7 @@ def edge_max(pattern: Structure, values: Array, backend: str = "auto") -> Array:
         >>> edge_max(s, jnp.array([-1.0, -2.0, -4.0])).tolist()
         [-1.0, -4.0]
     """
-    flat, backend = _flat(values), resolve(backend, values.dtype)
+    flat, backend = _flat(values), resolve(backend, values.dtype, pattern.n_entry)
     if backend == "native":
         return native.entry_max(pattern, flat).reshape(pattern.n_row, *values.shape[1:])
     flat = _segment("max", backend != "scatter")(pattern, flat)
@@ -126,15 +127,14 @@ def at_cols(pattern: Structure, x: Array, backend: str = "auto") -> Array:
     return _gather(backend, pattern, False, x)
 
 
-def resolve(backend: str, dtype) -> str:
-    """The back end that runs: `"auto"` by device and type, see `jgc.graph.explain_backend`.
+def resolve(backend: str, dtype, n_entry: int = 0) -> str:
+    """The back end that runs on so many entries; `"auto"`: see `jgc.graph.choice`.
 
     Raises:
         ValueError: for a name that is no back end, or "native" where it cannot run.
     """
     if backend == "auto":
-        fastest = "native" if native.ready() else "bcsr"
-        backend = fastest if jax.default_backend() == "cpu" else "segment"
+        backend = choose(n_entry, FEATURES, dtype, STEPS).backend
     if backend not in BACKENDS:
         raise ValueError(f"`backend` must be one of {['auto', *BACKENDS]}, got {backend!r}.")
     if backend == "native" and not native.ready():

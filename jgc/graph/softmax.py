@@ -29,7 +29,7 @@ def row_softmax(
         >>> row_softmax(s, jnp.zeros(3))[0].tolist()
         [0.5, 0.5, 1.0]
     """
-    if resolve(backend, scores.dtype) != "native":
+    if resolve(backend, scores.dtype, pattern.n_entry) != "native":
         return _plain(pattern, scores, own, backend)
     flat = scores if scores.ndim == 2 else scores[:, None]
     none = jnp.zeros((0, flat.shape[1]), flat.dtype)

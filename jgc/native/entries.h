@@ -63,7 +63,7 @@ JGC_INLINE void reduce_entries(Rows rows, const float* v, int64_t width, float* 
         if constexpr (reduce == Reduce::kSum) {
           to[k] += from[k];
         } else {
-          to[k] = (from[k] > to[k]) | (from[k] != from[k]) ? from[k] : to[k];
+          to[k] = ((from[k] > to[k]) | (from[k] != from[k])) ? from[k] : to[k];
         }
       }
     }
@@ -97,7 +97,7 @@ JGC_INLINE Lanes<float, N> top_of(const float* scores, const float* own, int64_t
   auto top = own ? load<N>(own) : -std::numeric_limits<float>::infinity() - Lanes<float, N>{};
   for (int64_t e = first; e < last; ++e) {
     const auto score = load<N>(scores + e * heads);
-    top = (score > top) | (score != score) ? score : top;
+    top = ((score > top) | (score != score)) ? score : top;
   }
   return top;
 }

@@ -47,7 +47,7 @@ JGC_INLINE void take(Lanes<float, N>& into, const Lanes<float, N>& value) {
     into += value;
   } else {
     // As XLA's: what is no number wins.
-    into = (value > into) | (value != value) ? value : into;
+    into = ((value > into) | (value != value)) ? value : into;
   }
 }
 
