@@ -205,9 +205,9 @@ def predict(
 ) -> None:
     """Run a compressed model on a data set: its score, its time, its predictions."""
     from jgc import pack
-    from jgc.pack.file import write_atomic
-    from jgc.pack.fit import data_for
-    from jgc.pack.predict import to_csv
+    from jgc.pack.encode.file import write_atomic
+    from jgc.pack.run.fit import data_for
+    from jgc.pack.run.predict import to_csv
     from jgc.report.number import metric_name, score
 
     with _warnings_as_notes():
@@ -301,9 +301,9 @@ def _show(folder: Path) -> None:
 
 def _show_layers(held, name: str) -> None:
     """Prints what each layer of a model takes of a pass over a data set."""
-    from jgc.pack.fit import check_data, data_for
-    from jgc.pack.layers import layer_of, layer_times
     from jgc.pack.restore import restore
+    from jgc.pack.run.fit import check_data, data_for
+    from jgc.pack.run.layers import layer_of, layer_times
     from jgc.report.table import Table, print_table
 
     with _warnings_as_notes():

@@ -154,8 +154,8 @@ def small(tmp_path, monkeypatch):
     """A compressed model of a tiny data set, which any name loads."""
     from tests.pack.restored import QAT, SETS, file
 
-    monkeypatch.setattr("jgc.pack.fit.info", lambda name: SimpleNamespace(name=name))
-    monkeypatch.setattr("jgc.pack.fit.load", lambda name, task, **words: SETS[task]())
+    monkeypatch.setattr("jgc.pack.run.fit.info", lambda name: SimpleNamespace(name=name))
+    monkeypatch.setattr("jgc.pack.run.fit.load", lambda name, task, **words: SETS[task]())
     path = tmp_path / "model.safetensors"
     path.write_bytes(file("node", QAT))
     return path
@@ -179,7 +179,7 @@ def test_inspect_measures_layers_on_a_data_set(small):
 
 
 def test_warnings_are_sentences(small, monkeypatch):
-    from jgc.pack import fit
+    from jgc.pack.run import fit
 
     inner = fit.load
 

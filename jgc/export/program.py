@@ -16,7 +16,7 @@ from jgc.forward import apply
 from jgc.graph import GraphsTuple, from_edges, layout
 from jgc.models import link_scores
 from jgc.pack import Restored, restore
-from jgc.pack.file import write_atomic
+from jgc.pack.encode.file import write_atomic
 from jgc.quant import Learned, Quantizer
 from jgc.tree import map_named
 

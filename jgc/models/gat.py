@@ -72,7 +72,7 @@ class GATConv(nn.Module):
         return scores, source + target
 
     def dots(self, h: Array, vectors: Array) -> Array:
-        """`head_dots`, in a method of its own that `jgc.pack.units` can stand in for."""
+        """`head_dots`, in a method of its own that `jgc.pack.compaction.units` can stand in for."""
         return head_dots(h, vectors)
 
     def _attention(self, h: Array, layout: Layout, train: bool) -> tuple[Array, Array]:

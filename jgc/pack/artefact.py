@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jgc.pack import file, tensor
-from jgc.pack.tensor import TensorInfo
+from jgc.pack.encode import file, tensor
+from jgc.pack.encode.tensor import TensorInfo
 from jgc.quant.grid import Grid
 from jgc.tree import named_leaves
 

@@ -18,7 +18,7 @@ from jgc.graph import GraphsTuple, from_edges
 from jgc.models import TASKS
 from jgc.models import spec as model_spec
 from jgc.pack.artefact import Artefact, load
-from jgc.pack.file import FORMAT
+from jgc.pack.encode.file import FORMAT
 from jgc.quant import Quant, Quantizer
 from jgc.quant import spec as quant_spec
 from jgc.tree import named_leaves

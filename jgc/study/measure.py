@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jgc.forward import apply
-from jgc.pack.stopwatch import rounds, spread
+from jgc.pack.run.stopwatch import rounds, spread
 from jgc.train import Method, Model, Problem
 
 WARM_UP = 3

@@ -14,8 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from jgc import pack
 from jgc.pack import artefact as artefact_module
-from jgc.pack import entropy
-from jgc.pack import file as file_module
+from jgc.pack.encode import entropy
+from jgc.pack.encode import file as file_module
 from jgc.quant import qat
 from jgc.quant.grid import Grid, affine_grid, fake_quant, symmetric_grid
 from tests.pack.cases import TREES, channel_grids, gcn, global_masks

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jgc.pack import bits, entropy
+from jgc.pack.encode import bits, entropy
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)

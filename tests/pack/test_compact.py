@@ -15,7 +15,7 @@ from jgc.graph import layout
 from jgc.models import GAT, GCN, MLP, GraphModel
 from jgc.models.layers import Linear
 from jgc.pack import compact
-from jgc.pack.fate import ANSWER, STANDS, VARIES, WRONG
+from jgc.pack.compaction.fate import ANSWER, STANDS, VARIES, WRONG
 from jgc.tree import map_named, named_leaves
 from tests.models.cases import TABLE, edgeless, graph, pooled, variables
 

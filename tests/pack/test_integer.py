@@ -8,7 +8,7 @@ import pytest
 import jgc
 from jgc.graph import batch, from_edges, layout
 from jgc.models import GAT, GCN, GIN, GNAE, MLP, GraphModel, GraphSAGE
-from jgc.pack.integer import integer_apply, integer_model
+from jgc.pack.run.integer import integer_apply, integer_model
 from jgc.quant import Quant, Site, a2q, degree, qat
 from jgc.quant.learned import Learned
 from jgc.quant.ranges import RangeState

@@ -8,13 +8,13 @@ import pytest
 
 from jgc.graph import layout
 from jgc.models import GAT, GCN, GIN, GNAE, GraphModel
-from jgc.pack import layers
-from jgc.pack.layers import cut_after, layer_times, layers_of, macs_by_layer
-from jgc.pack.runtime import float_forward, integer_forward
+from jgc.pack.run import layers
+from jgc.pack.run.layers import cut_after, layer_times, layers_of, macs_by_layer
+from jgc.pack.run.runtime import float_forward, integer_forward
 from tests.pack.restored import QAT, SETS, all_of, restored
 from tests.train.cases import tiny_nodes
 
-runtimes = importlib.import_module("jgc.pack.runtime")
+runtimes = importlib.import_module("jgc.pack.run.runtime")
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from jgc.pack import positions
+from jgc.pack.encode import positions
 from tests.pack.cases import MASKS
 
 MASK = st.one_of(

@@ -14,14 +14,14 @@ from jgc import pack
 from jgc.data import Split, load
 from jgc.graph import from_edges
 from jgc.models import GAT, MPNN, GraphModel, link_scores
-from jgc.pack import fit
-from jgc.pack.predict import Prediction, predict, to_csv
-from jgc.pack.work import on_graph
+from jgc.pack.run import fit
+from jgc.pack.run.predict import Prediction, predict, to_csv
+from jgc.pack.run.work import on_graph
 from jgc.quant.learned import ends_of
 from tests.pack.restored import A2Q, QAT, SETS, all_of, restored
 from tests.train.cases import N_NODE, tiny_graphs, tiny_links, tiny_nodes
 
-runtimes = importlib.import_module("jgc.pack.runtime")
+runtimes = importlib.import_module("jgc.pack.run.runtime")
 
 
 @pytest.fixture(autouse=True)

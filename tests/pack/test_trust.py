@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jgc import pack
-from jgc.pack import artefact, entropy, file
+from jgc.pack import artefact
+from jgc.pack.encode import entropy, file
 from tests.pack.cases import channel_grids, gcn, global_masks
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from jgc.graph import from_edges
 from jgc.models import GAT, GCN, GNAE, GraphModel, GraphSAGE
-from jgc.pack.fate import LAST, VARIES, fate, kept
-from jgc.pack.units import ANSWERS, known_inputs, probe, units
+from jgc.pack.compaction.fate import LAST, VARIES, fate, kept
+from jgc.pack.compaction.units import ANSWERS, known_inputs, probe, units
 from jgc.tree import named_leaves
 from tests.models.cases import graph, variables
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from jgc.pack import values
+from jgc.pack.encode import values
 
 DTYPES = [np.float32, np.float16, jnp.bfloat16, np.float64, np.int8, np.int32, np.uint16, bool]
 CODES = st.integers(2, 8).flatmap(

@@ -10,7 +10,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from jgc.pack import entropy
+from jgc.pack.encode import entropy
 
 FORMAT = "2"
 _KEY = "jgc"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jgc.pack.units import ANSWERS, Units
+from jgc.pack.compaction.units import ANSWERS, Units
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from jgc.data import Dataset
 from jgc.models import link_scores
-from jgc.pack.beyond import warn_beyond
-from jgc.pack.fit import check_data
 from jgc.pack.restore import Restored
-from jgc.pack.runtime import Runtime, runtime
-from jgc.pack.work import in_order, on_dataset
+from jgc.pack.run.beyond import warn_beyond
+from jgc.pack.run.fit import check_data
+from jgc.pack.run.runtime import Runtime, runtime
+from jgc.pack.run.work import in_order, on_dataset
 from jgc.train.problem import Problem
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jgc.pack import bits, entropy
+from jgc.pack.encode import bits, entropy
 
 
 class Encoding(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jgc.pack import positions, values
+from jgc.pack.encode import positions, values
 from jgc.quant.grid import Grid, dequantize, quantize
 
 _DTYPES = {

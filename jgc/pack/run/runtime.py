@@ -8,11 +8,11 @@ from jax import Array
 
 from jgc.forward import apply
 from jgc.graph import GraphsTuple, Layout
-from jgc.pack.fused import infer
-from jgc.pack.integer import integer_apply, integer_model
 from jgc.pack.restore import Restored
-from jgc.pack.stopwatch import rounds, spread
-from jgc.pack.work import Forward, Work
+from jgc.pack.run.fused import infer
+from jgc.pack.run.integer import integer_apply, integer_model
+from jgc.pack.run.stopwatch import rounds, spread
+from jgc.pack.run.work import Forward, Work
 from jgc.quant import Site
 
 
@@ -54,7 +54,7 @@ def runtime(restored: Restored, work: Work) -> Runtime:
 
     Example:
         >>> import tempfile, jgc
-        >>> from jgc.pack.work import on_graph
+        >>> from jgc.pack.run.work import on_graph
         >>> data = jgc.data.load("sbm")
         >>> result = jgc.compress("gat", data, quantize="qat:8", hidden=2, epochs=2)
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,7 @@ from jgc.graph import (
     on_row_grids,
 )
 from jgc.graph import layout as layout_of
-from jgc.pack.fused import FusedPass, plain
+from jgc.pack.run.fused import FusedPass, plain
 from jgc.prune import apply_masks
 from jgc.quant import Quant, Quantizer
 from jgc.quant.grid import quantize

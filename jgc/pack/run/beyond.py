@@ -8,8 +8,8 @@ import numpy as np
 from jax import Array
 
 from jgc.pack.restore import Restored
-from jgc.pack.runtime import float_forward
-from jgc.pack.work import Work
+from jgc.pack.run.runtime import float_forward
+from jgc.pack.run.work import Work
 from jgc.quant import Groups, Quant, Quantizer, Site
 from jgc.quant.learned import ends_of
 

@@ -14,8 +14,8 @@ from jax import Array
 
 from jgc.forward import apply, sites
 from jgc.graph import GraphsTuple
-from jgc.pack.fate import WRONG, Arrays, Fate, Move, fate, kept
-from jgc.pack.units import Units, known_inputs, probe, units
+from jgc.pack.compaction.fate import WRONG, Arrays, Fate, Move, fate, kept
+from jgc.pack.compaction.units import Units, known_inputs, probe, units
 from jgc.prune import apply_masks
 from jgc.quant import Learned, Quant, Quantizer, rounded
 from jgc.quant.grid import Grid
@@ -68,10 +68,10 @@ def compact(
 ) -> Compacted:
     """Takes neurons, hidden units and attention heads that are pruned whole out of all arrays.
 
-    A unit (see `jgc.pack.units`) goes where all that is read of it is 0, or nothing reads it. One
-    that is a constant, because its bias or batch norm lives on, is added to the biases of the
-    layers that read it; where a sum over edges stands between, all such constants of a layer
-    become one. What cannot go stays, pruned.
+    A unit (see `jgc.pack.compaction.units`) goes where all that is read of it is 0, or nothing
+    reads it. One that is a constant, because its bias or batch norm lives on, is added to the
+    biases of the layers that read it; where a sum over edges stands between, all such constants of
+    a layer become one. What cannot go stays, pruned.
 
     The module stays the same: a layer is as wide as its arrays. Its answers are those of the masked
     model up to the rounding of float32 sums, which have fewer terms. That is checked on two tiny

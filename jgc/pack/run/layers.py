@@ -8,12 +8,12 @@ import jax.numpy as jnp
 
 from jgc.data import Dataset
 from jgc.graph import GraphsTuple, Layout
-from jgc.pack.fused import plain
 from jgc.pack.operations import at_level, products, whole
 from jgc.pack.restore import Restored, example
-from jgc.pack.runtime import compiled, float_forward, integer_forward, runtime
-from jgc.pack.stopwatch import rounds, spread
-from jgc.pack.work import Forward, on_dataset
+from jgc.pack.run.fused import plain
+from jgc.pack.run.runtime import compiled, float_forward, integer_forward, runtime
+from jgc.pack.run.stopwatch import rounds, spread
+from jgc.pack.run.work import Forward, on_dataset
 from jgc.tree import named_leaves
 
 BATCHES, REST = "(batches)", "(rest)"
@@ -59,7 +59,7 @@ def layer_times(restored: Restored, data: Dataset, split: int = 0) -> LayerTimes
 
     Args:
         restored: From `jgc.pack.restore`.
-        data: What it is run on (`jgc.pack.fit.check_data`).
+        data: What it is run on (`jgc.pack.run.fit.check_data`).
         split: Which of its splits.
 
     Returns:

@@ -1,0 +1,1 @@
+"""What is pruned whole leaves the arrays."""

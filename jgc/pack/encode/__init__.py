@@ -1,0 +1,1 @@
+"""How numbers become few bytes, and the file that holds them."""

@@ -1,0 +1,1 @@
+"""A restored model at work: on integers or floats, on graphs and data sets, timed."""
