@@ -32,8 +32,7 @@ def train_step(model, learning_rate: float = 0.01) -> Work:
     params = model.init(jax.random.key(0), graph, layout)["params"]
     tx = optax.chain(optax.add_decayed_weights(5e-4), optax.adam(learning_rate))
     labels, ids = np.asarray(cora.labels), cora.splits[0].train
-    hit = np.zeros((labels.size, cora.n_class), np.float32)
-    hit[ids, labels[ids]] = 1 / ids.size
+    hit = np.eye(cora.n_class, dtype=np.float32)[labels[ids]] / ids.size
 
     @jax.jit
     def steps(params, state, key, graph, layout, hit: Array):
@@ -43,7 +42,7 @@ def train_step(model, learning_rate: float = 0.01) -> Work:
             def loss(params):
                 rngs = {"dropout": jax.random.fold_in(key, i)}
                 out, _ = apply(model, params, graph, layout=layout, train=True, rngs=rngs)
-                return -(jax.nn.log_softmax(out) * hit).sum()
+                return -(jax.nn.log_softmax(out[ids]) * hit).sum()
 
             updates, state = tx.update(jax.grad(loss)(params), state, params)
             return (optax.apply_updates(params, updates), state), None
