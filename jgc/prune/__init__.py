@@ -6,6 +6,8 @@ from jgc.prune.budget import kept_count as kept_count
 from jgc.prune.budget import per_layer as per_layer
 from jgc.prune.compose import pruner as pruner
 from jgc.prune.hold import hold_at_zero as hold_at_zero
+from jgc.prune.lamp import lamp as lamp
+from jgc.prune.lamp import share_of_larger as share_of_larger
 from jgc.prune.masks import apply_masks as apply_masks
 from jgc.prune.masks import full_masks as full_masks
 from jgc.prune.masks import kept_fractions as kept_fractions

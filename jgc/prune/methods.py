@@ -8,14 +8,12 @@ from jax import Array
 
 from jgc.prune.budget import global_, per_layer
 from jgc.prune.compose import pruner
-from jgc.prune.schedule import Schedule, check_sparsity, constant
+from jgc.prune.lamp import lamp
+from jgc.prune.schedule import Timing, check_sparsity, timed
 from jgc.prune.score import magnitude, random
 from jgc.prune.structure import element, head, n_of_m, row
 from jgc.prune.types import Pruner
 from jgc.tree import PathPredicate, is_kernel
-
-# How the sparsity is reached: `lambda s: cubic(s, begin=0, end=100)`. None prunes at step 0.
-Timing = Callable[..., Schedule] | None
 
 
 def global_magnitude(
@@ -57,7 +55,7 @@ def global_magnitude(
         score=magnitude,
         budget=global_,
         structure=element,
-        schedule=_timed(sparsity, schedule),
+        schedule=timed(sparsity, schedule),
         every=every,
         is_prunable=is_prunable,
     )
@@ -101,7 +99,7 @@ def layer_magnitude(
         score=magnitude,
         budget=per_layer,
         structure=element,
-        schedule=_timed(sparsity, schedule),
+        schedule=timed(sparsity, schedule),
         every=every,
         is_prunable=is_prunable,
     )
@@ -142,7 +140,7 @@ def random_global(
         score=random(key),
         budget=global_,
         structure=element,
-        schedule=_timed(sparsity, schedule),
+        schedule=timed(sparsity, schedule),
         every=every,
         is_prunable=is_prunable,
     )
@@ -186,7 +184,7 @@ def row_magnitude(
         score=magnitude,
         budget=per_layer,
         structure=row,
-        schedule=_timed(sparsity, schedule),
+        schedule=timed(sparsity, schedule),
         every=every,
         is_prunable=is_prunable,
     )
@@ -233,7 +231,7 @@ def head_magnitude(
         score=magnitude,
         budget=per_layer,
         structure=head(features),
-        schedule=_timed(sparsity, schedule),
+        schedule=timed(sparsity, schedule),
         every=every,
         is_prunable=is_prunable,
     )
@@ -282,22 +280,10 @@ def n_of_m_magnitude(
         score=magnitude,
         budget=per_layer,
         structure=groups,
-        schedule=_timed(sparsity, schedule),
+        schedule=timed(sparsity, schedule),
         every=every,
         is_prunable=is_prunable,
     )
-
-
-def _timed(sparsity, schedule: Timing) -> Schedule:
-    check_sparsity(sparsity)
-    if schedule is None:
-        return constant(sparsity)
-    if isinstance(schedule, Schedule) or not callable(schedule):
-        raise TypeError(
-            "`schedule` is a function of the sparsity, for instance "
-            f"`lambda s: cubic(s, begin=0, end=100)`; got {type(schedule).__name__}."
-        )
-    return schedule(sparsity)
 
 
 def _keyless(method: Callable[..., Pruner]) -> Callable[..., Pruner]:
@@ -312,4 +298,5 @@ METHODS: dict[str, Callable[..., Pruner]] = {
     "row": _keyless(row_magnitude),
     "head": _keyless(head_magnitude),
     "n:m": _keyless(n_of_m_magnitude),
+    "lamp": _keyless(lamp),
 }

@@ -122,6 +122,32 @@ def cubic(sparsity, begin: int, end: int) -> Schedule:
     return Schedule(value, begin, end)
 
 
+# How the sparsity is reached: `lambda s: cubic(s, begin=0, end=100)`. None prunes at step 0.
+Timing = Callable[..., Schedule] | None
+
+
+def timed(sparsity, schedule: Timing) -> Schedule:
+    """The schedule of a method's arguments.
+
+    Raises:
+        ValueError: if `sparsity` is outside [0, 1].
+        TypeError: if `schedule` is no function of the sparsity.
+
+    Example:
+        >>> timed(0.5, lambda s: cubic(s, begin=0, end=100)).end
+        100
+    """
+    check_sparsity(sparsity)
+    if schedule is None:
+        return constant(sparsity)
+    if isinstance(schedule, Schedule) or not callable(schedule):
+        raise TypeError(
+            "`schedule` is a function of the sparsity, for instance "
+            f"`lambda s: cubic(s, begin=0, end=100)`; got {type(schedule).__name__}."
+        )
+    return schedule(sparsity)
+
+
 def check_sparsity(sparsity) -> None:
     """Raises for a Python number outside [0, 1]; traced values pass.
 

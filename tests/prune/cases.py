@@ -33,6 +33,7 @@ ALL = {0.0: 90, 0.25: 68, 0.5: 45, 0.9: 9, 1.0: 0}  # 67.5 -> 68, half to even
 CASES = (
     Case("global", LEVELS, ALL.__getitem__),
     Case("random", LEVELS, ALL.__getitem__),
+    Case("lamp", LEVELS, ALL.__getitem__),
     # 60 and 30 weights: 45 + 22 (22.5 to even), 30 + 15, 6 + 3
     Case("fine", LEVELS, {**ALL, 0.25: 67}.__getitem__),
     # 6 and 5 neurons of 10 and 6 weights: 4 + 4 (4.5 and 3.75), 3 + 2 (2.5), 1 + 0 (.6 and .5)

@@ -20,6 +20,7 @@ from jgc.prune import (
     hold_at_zero,
     kept_count,
     kept_fractions,
+    lamp,
     layer_magnitude,
     magnitude,
     n_of_m,
@@ -28,6 +29,7 @@ from jgc.prune import (
     per_layer,
     pruner,
     row_magnitude,
+    share_of_larger,
 )
 from tests.prune.cases import n_kept, plain_params, pruned
 
@@ -218,3 +220,28 @@ def test_kept_fractions_by_hand():
     )
     lanes = jax.tree.map(lambda mask: jnp.stack([mask, ~mask]), masks)
     np.testing.assert_allclose(jax.vmap(kept_fractions)(lanes)["a/kernel"], [1 / 3, 2 / 3])
+
+
+def test_shares_of_what_is_larger_by_the_definition():
+    """LAMP, eq. 5: over all weights that are ranked no lower, one by one."""
+    leaf = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    leaf[3, 2] = -leaf[1, 1]  # Of equal weights the first is the last to go.
+    leaf[0, :2] = 0
+    flat = leaf.ravel()
+    due = [
+        w**2 / sum(v**2 for j, v in enumerate(flat) if v**2 > w**2 or (v**2 == w**2 and j <= i))
+        for i, w in enumerate(flat)
+    ]
+    got = share_of_larger.scores({"w": leaf}, ())["w"]
+    np.testing.assert_allclose(got, np.reshape(due, leaf.shape), rtol=1e-5)
+    assert got[1, 1] > got[3, 2] and not share_of_larger.scores({"w": jnp.zeros(3)}, ())["w"].any()
+
+
+def test_layer_adaptive_magnitudes_leave_every_layer_its_largest():
+    small, large = plain_params(0), plain_params(1)
+    params = {"small": jax.tree.map(lambda x: 1e-4 * x, small), "large": large}
+    kept = {
+        make: min(int(m.sum()) for m in jax.tree.leaves(pruned(make(0.95), params)) if m.ndim == 2)
+        for make in (lamp, global_magnitude)
+    }
+    assert kept[lamp] >= 1 and kept[global_magnitude] == 0

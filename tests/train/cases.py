@@ -136,6 +136,7 @@ CASES = (
     Case("global", gcn, (DENSE, TUNE), pruner("global")),
     Case("fine", mlp, (DENSE, TUNE), pruner("fine")),
     Case("random", mlp, (DENSE, TUNE), pruner("random")),
+    Case("lamp", mlp, (DENSE, TUNE), pruner("lamp")),
     Case("row", mlp, (DENSE, TUNE), pruner("row")),
     Case("head", mlp, (DENSE, TUNE), head),
     Case("n:m", mlp, (DENSE, TUNE), pruner("n:m")),
