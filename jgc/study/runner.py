@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 from filelock import FileLock, Timeout
 
 from jgc.data import Dataset, info, load
@@ -77,6 +78,7 @@ def run_study(
             store.append(outcome.rows)
             if job.method.name != DENSE.name:
                 shutil.rmtree(place, ignore_errors=True)
+        jax.clear_caches()  # The programs of all jobs of a long study would take gigabytes.
         programs, traces = programs + 1, traces + outcome.trained.traces
         report(f"{job.title}: {_said(outcome.rows)}")
         status(job.title, len(outcome.rows))

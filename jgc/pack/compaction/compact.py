@@ -240,10 +240,10 @@ def _agree(model: nn.Module, whole: Compacted, small: Compacted, graph: GraphsTu
     quant = whole.quant
     if quant is not None and any(isinstance(state, Learned) for state in quant.sites.values()):
         quant = None  # These grids belong to the nodes of another graph.
-    before, after = (
-        np.asarray(_answers(model, each.variables, graph, quant, whole.quantizer))
-        for each in (whole, small)
-    )
+    before = np.asarray(_answers(model, whole.variables, graph, quant, whole.quantizer))
+    # These widths will hardly come again: the program is not kept.
+    program = _answers.lower(model, small.variables, graph, quant, whole.quantizer).compile()
+    after = np.asarray(program(small.variables, graph, quant))
     return np.allclose(after, before, rtol=0, atol=1e-3 * np.abs(before).max(), equal_nan=True)
 
 
