@@ -18,6 +18,7 @@ def pytest_configure(config):
         folder = config.workerinput["compiled"]
     else:
         config.compiled = tempfile.TemporaryDirectory()
+        config.add_cleanup(config.compiled.cleanup)
         folder = config.compiled.name
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -25,10 +25,10 @@ class Cost(NamedTuple):
     value_ns: dict[str, float]
 
 
-# Medians on 2 cores of an AMD EPYC (AVX-512), jax 0.10.2: power-law graphs, 10 edges a node, 64
-# features; `step_us` at 1e3 edges, `value_ns` at 1e6 (at 1e5 and fewer, in cache, a third of it).
-# The ranks decide, not the values, which another machine moves together. Batches of small graphs
-# rank alike: whole training epochs of GIN differ by less than their spread.
+# Medians on 2 cores of an AMD EPYC (AVX-512), jax 0.10.2, by experiments/bench/backends.py:
+# power-law graphs, 10 edges a node, 64 features; compiling and `step_us` in float32 at 1e3 edges,
+# `value_ns` at 1e6, where nothing fits a cache. The ranks decide, not the values, which another
+# machine moves together.
 COSTS = {
     "native": Cost(0.03, 16, {"float32": 0.34, "bfloat16": 0.63}),
     "bcsr": Cost(0.05, 45, {"float32": 0.82}),

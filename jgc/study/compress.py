@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from jgc import pack
 from jgc.data import Dataset
 from jgc.models import MODELS
 from jgc.prune import Pruner
 from jgc.quant import Quantizer
-from jgc.study.job import Job, packable, run_job
+from jgc.study.job import Job, packable, quantizer_of, run_job
 from jgc.study.method import DENSE, Level, parse_method, parse_quantizer
 from jgc.study.method import Method as Words
 from jgc.study.plan import Plan, of_model, plan
@@ -109,7 +108,7 @@ def _result(job: Job, level: Level, rows, candidates, models: list[Model]) -> Re
     sign = 1 if larger_is_better(candidates[0]["metric"]) else -1
     best = max(range(len(candidates)), key=lambda i: sign * candidates[i]["val"])
     row = candidates[best]
-    quantizer = job.method.quantizer and job.method.quantizer(jnp.int32(level.bits or 8))
+    quantizer = quantizer_of(job, level)
     meta = {name: row[name] for name in ("metric", "val", "test", "config")} | pack.describe(
         job.plan.model, job.dataset, quantizer, models[best].quant
     )

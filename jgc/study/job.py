@@ -255,15 +255,19 @@ def _check_numbers(job: Job, state: TrainState) -> None:
         )
 
 
+def quantizer_of(job: Job, level: Level) -> Quantizer | None:
+    """The quantiser of a job's level; the same one for all seeds, so that it compiles once."""
+    return job.method.quantizer and _made(job.method.quantizer, level.bits or 8)
+
+
 @functools.lru_cache(maxsize=8)
-def _quantizer(make: Callable[..., Quantizer], bits: int) -> Quantizer:
-    """The same one for all seeds: what is compiled for it is compiled once."""
+def _made(make: Callable[..., Quantizer], bits: int) -> Quantizer:
     return make(jax.numpy.int32(bits))
 
 
 def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
     """The arguments of `jgc.pack.save` for a trained model, without what is pruned whole."""
-    quantizer = job.method.quantizer and _quantizer(job.method.quantizer, level.bits or 8)
+    quantizer = quantizer_of(job, level)
     variables = {"params": model.params, **model.stats}
     small = pack.compact(
         job.plan.model, variables, job.dataset.graphs[0], model.masks, model.quant, quantizer

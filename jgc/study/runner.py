@@ -34,6 +34,7 @@ def run_study(
 
     Every (data set, model, method) compiles once and trains all its levels and seeds in one
     program. Rows are written as a job ends; a job that was killed goes on from its last checkpoint.
+    After each job jax's caches are cleared, those of the caller's own programs too.
 
     Args:
         recipe: From `jgc.study.load_recipe`.

@@ -17,6 +17,7 @@ from jgc.models.layers import Linear
 from jgc.pack import compact
 from jgc.pack.compaction.fate import ANSWER, STANDS, VARIES, WRONG
 from jgc.tree import map_named, named_leaves
+from tests.graph.cases import NEEDS_KERNELS
 from tests.models.cases import TABLE, edgeless, graph, pooled, variables
 
 # Sums of float32 numbers with fewer terms, relative to the largest answer.
@@ -309,10 +310,8 @@ def test_a_file_of_pruned_neurons_holds_no_positions(tmp_path):
     close(got, jgc.apply(model, whole, graph(), masks)[0])
 
 
-@pytest.mark.parametrize("backend", ["segment", "native"])
+@pytest.mark.parametrize("backend", ["segment", pytest.param("native", marks=NEEDS_KERNELS)])
 def test_integers_run_on_the_smaller_arrays(backend):
-    if backend == "native" and not jgc.graph.native.ready():
-        pytest.skip(jgc.graph.native.why_not())
     model, on, quantizer = CASES["gcn"], graph(), quant.qat(8)
     whole, state = trained(model, quantizer, on)
     small = compact(model, whole, on, masks_of(whole["params"], of_blocks), state, quantizer)

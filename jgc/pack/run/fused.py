@@ -44,8 +44,8 @@ class FusedPass:
         return x
 
     def product(self, path: str, x: Any, kernel: Array) -> Any:
-        """The pending product `x @ kernel` of the linear map at `path`; `None`: not fused."""
-        raise NotImplementedError
+        """The pending product `x @ kernel` of the linear map at `path`; by itself `None`: none."""
+        del path, x, kernel
 
     def _linear(self, call, module: Linear, x: Any):
         kernel = module.get_variable("params", "kernel")
