@@ -11,7 +11,7 @@ from jgc.prune.masks import full_masks, merged, sparsity_of
 from jgc.prune.schedule import Schedule
 from jgc.prune.score import Score
 from jgc.prune.structure import Structure
-from jgc.prune.types import Masks, Params, PruneInfo, Pruner, PruneState
+from jgc.prune.types import Masks, ObserveFn, Params, PruneInfo, Pruner, PruneState
 from jgc.tree import PathPredicate, chosen, is_kernel, named_leaves
 
 
@@ -23,12 +23,15 @@ def pruner(
     schedule: Schedule,
     every: int = 1,
     is_prunable: PathPredicate = is_kernel,
+    straight_through: bool = False,
 ) -> Pruner:
     """Composes a pruner.
 
     What is pruned stays pruned: pruned weights rank below all others and masks only lose entries,
     so masks at rising sparsity are nested and a falling schedule changes nothing. Ties fall to the
     lower index: the lower index is kept.
+
+    With `straight_through` all weights go on being trained, and every refresh ranks them all anew.
 
     Args:
         score: What each weight is worth: `magnitude`, `random(key)`.
@@ -39,6 +42,7 @@ def pruner(
             first step; its last step always refreshes. Static.
         is_prunable: Which leaves are pruned, `(name, leaf) -> bool`; the sparsity is a fraction of
             these alone.
+        straight_through: See `Pruner.straight_through`.
 
     Returns:
         The `Pruner`.
@@ -75,20 +79,67 @@ def pruner(
         def refreshed() -> Masks:
             scores = score.scores(params, state.memory, **signals)
             names = chosen(params, is_prunable, "is_prunable")
-            return _refreshed(state.masks, scores, names, budget, structure, sparsity)
+            masks = full_masks(params) if straight_through else state.masks
+            return cut(masks, scores, names, budget, structure, sparsity)
 
         due = schedule.due(state.step, every)
         masks = jax.lax.cond(due, refreshed, lambda: state.masks)
         info = PruneInfo(jnp.asarray(sparsity, jnp.float32), sparsity_of(masks, is_prunable))
         return PruneState(state.step + 1, masks, state.memory), info
 
-    return Pruner(init, update)
+    return Pruner(
+        init,
+        update,
+        observe=observing(score),
+        regrows=straight_through,
+        straight_through=straight_through,
+    )
 
 
-def _refreshed(masks, scores, names, budget: Budget, structure: Structure, sparsity) -> Masks:
+def observing(score: Score) -> ObserveFn | None:
+    """`Pruner.observe` of a score; `None` where it observes nothing.
+
+    Example:
+        >>> from jgc.prune import magnitude
+        >>> observing(magnitude) is None
+        True
+    """
+    note = score.observe
+    if note is None:
+        return None
+
+    def observe(state: PruneState, params: Params, grads: Params) -> PruneState:
+        return state._replace(memory=note(state.memory, params, grads))
+
+    return observe
+
+
+def cut(
+    masks: Masks, scores: Params, names: tuple[str, ...], budget: Budget, structure: Structure,
+    sparsity,
+) -> Masks:  # fmt: skip
+    """Masks that keep, of what they kept, the units of the largest scores.
+
+    Args:
+        masks: What is left so far.
+        scores: Float32 leaves in the structure of the masks; larger = keep.
+        names: The prunable leaves.
+        budget: What is ranked together.
+        structure: What is pruned as one unit.
+        sparsity: In [0, 1], of all units.
+
+    Returns:
+        Masks, all True outside of `names`.
+
+    Example:
+        >>> from jgc.prune import element, per_layer
+        >>> cut({"w": jnp.ones(2, bool)}, {"w": jnp.array([1.0, 2.0])}, ("w",), per_layer, element,
+        ...     0.5)
+        {'w': Array([False,  True], dtype=bool)}
+    """
     named_masks, named_scores = named_leaves(masks), named_leaves(scores)
     units = [_living_units(structure, n, named_scores[n], named_masks[n]) for n in names]
-    kept = budget(units, sparsity)
+    kept = budget(units, sparsity, [named_masks[n].shape for n in names])
     return merged(
         masks,
         {

@@ -122,6 +122,60 @@ def cubic(sparsity, begin: int, end: int) -> Schedule:
     return Schedule(value, begin, end)
 
 
+def geometric(sparsity, rounds: int) -> Schedule:
+    """Every step removes the same fraction of what is left, until `rounds` steps are done.
+
+    Args:
+        sparsity: Final fraction in [0, 1]; a Python number (checked) or a traced scalar (not).
+        rounds: Number of steps, >= 1.
+
+    Returns:
+        The `Schedule`; its first step prunes already.
+
+    Raises:
+        ValueError: if `sparsity` is outside [0, 1] or `rounds` < 1.
+
+    Example:
+        >>> schedule = geometric(0.75, rounds=2)
+        >>> [round(float(schedule(t)), 3) for t in (0, 1, 2)]
+        [0.5, 0.75, 0.75]
+
+    References:
+        Frankle and Carbin, ICLR 2019, sec. 2. https://arxiv.org/abs/1803.03635
+    """
+    check_sparsity(sparsity)
+    if rounds < 1:
+        raise ValueError(f"`rounds` counts prunings; must be >= 1, got {rounds}.")
+
+    def value(step):
+        done = jnp.minimum(step + 1, rounds)
+        return jnp.where(done == rounds, sparsity, 1.0 - (1.0 - sparsity) ** (done / rounds))
+
+    return Schedule(value, 0, rounds - 1)
+
+
+def window(sparsity, begin: int, end: int) -> Schedule:
+    """One sparsity throughout; masks may move from step `begin` to step `end`.
+
+    Args:
+        sparsity: Fraction in [0, 1]; a Python number (checked) or a traced scalar (not checked).
+        begin: Step at which it is pruned.
+        end: Step from which on masks stay, >= `begin`.
+
+    Returns:
+        The `Schedule`.
+
+    Raises:
+        ValueError: if `sparsity` is outside [0, 1], or not 0 <= `begin` <= `end`.
+
+    Example:
+        >>> window(0.5, 0, 100).end
+        100
+    """
+    check_sparsity(sparsity)
+    return Schedule(lambda step: jnp.where(step >= begin, sparsity, 0.0), begin, end)
+
+
 # How the sparsity is reached: `lambda s: cubic(s, begin=0, end=100)`. None prunes at step 0.
 Timing = Callable[..., Schedule] | None
 
@@ -146,6 +200,25 @@ def timed(sparsity, schedule: Timing) -> Schedule:
             f"`lambda s: cubic(s, begin=0, end=100)`; got {type(schedule).__name__}."
         )
     return schedule(sparsity)
+
+
+def needed(sparsity, schedule: Timing, method: str, example: str) -> Schedule:
+    """The schedule of a method that has no default, since it depends on the training's length.
+
+    Raises:
+        ValueError: without a schedule, or if `sparsity` is outside [0, 1].
+        TypeError: if `schedule` is no function of the sparsity.
+
+    Example:
+        >>> needed(0.5, None, "rigl", "window(s, 0, 75)")
+        Traceback (most recent call last):
+        ...
+        ValueError: `rigl` needs `schedule`, for instance `lambda s: window(s, 0, 75)`.
+    """
+    check_sparsity(sparsity)
+    if schedule is None:
+        raise ValueError(f"`{method}` needs `schedule`, for instance `lambda s: {example}`.")
+    return timed(sparsity, schedule)
 
 
 def check_sparsity(sparsity) -> None:

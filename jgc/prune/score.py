@@ -17,10 +17,13 @@ class Score(NamedTuple):
         init: `(params) -> memory`, what the score carries in `PruneState.memory`; arrays only.
         scores: `(params, memory, **signals) -> scores`, float32 leaves in the structure of the
             parameters; larger = more worth keeping. Called only when masks are refreshed.
+        observe: `(memory, params, grads) -> memory`, called after every gradient; `None` where
+            the score looks at the present alone.
     """
 
     init: Callable[[Params], Any]
     scores: Callable[..., Any]
+    observe: Callable[[Any, Params, Params], Any] | None = None
 
 
 def _magnitudes(params: Params, memory, **signals):
@@ -59,3 +62,44 @@ def random(key: Array) -> Score:
 
     # A copy, so that donating the state leaves the caller his key.
     return Score(init=lambda params: jnp.copy(key), scores=scores)
+
+
+def slopes(params: Params, signals: dict[str, Any], score: str) -> Params:
+    """The gradient of the signal `loss`, also with respect to weights that are pruned.
+
+    Args:
+        params: Where it is taken; pruned weights are 0.
+        signals: As `Pruner.update` receives them.
+        score: Who asks, for the message.
+
+    Returns:
+        The structure of the parameters.
+
+    Raises:
+        ValueError: without `loss` among the signals.
+
+    Example:
+        >>> slopes({"w": jnp.array([3.0])}, {"loss": lambda p: (p["w"] ** 2).sum()}, "saliency")
+        {'w': Array([6.], dtype=float32)}
+    """
+    return jax.grad(signal(signals, "loss", score))(params)
+
+
+def signal(signals: dict[str, Any], name: str, score: str) -> Callable[[Params], Array]:
+    """One of the functions that `Pruner.update` receives.
+
+    Raises:
+        ValueError: if it is missing.
+
+    Example:
+        >>> signal({}, "loss", "saliency")
+        Traceback (most recent call last):
+        ...
+        ValueError: `saliency` needs `loss=`, a function of the parameters alone: ...
+    """
+    if name not in signals:
+        raise ValueError(
+            f"`{score}` needs `{name}=`, a function of the parameters alone: call "
+            f"`prune.update(state, params, {name}=lambda params: ...)`."
+        )
+    return signals[name]

@@ -48,6 +48,69 @@ def _row_spread(name: str, kept: Array, shape: tuple[int, ...]) -> Array:
 row = Structure(units=_row_units, spread=_row_spread)
 
 
+def _column_units(name: str, values: Array) -> Array:
+    axis = input_axis(name) % values.ndim
+    return values.mean(tuple(i for i in range(values.ndim) if i != axis))[None]
+
+
+def _column_spread(name: str, kept: Array, shape: tuple[int, ...]) -> Array:
+    lined_up = [1] * len(shape)
+    lined_up[input_axis(name)] = -1
+    return jnp.broadcast_to(kept.reshape(lined_up), shape)
+
+
+# A unit is an input: all weights out of it. That is one ROW of a `kernel` [d_in, d_out] and one
+# column of an Equinox `weight` [d_out, d_in]. In a first layer it is a feature of the nodes.
+column = Structure(units=_column_units, spread=_column_spread)
+
+
+def block(d_in: int, d_out: int) -> Structure:
+    """Blocks of `d_in` inputs by `d_out` outputs; those at the far edges may be smaller.
+
+    Args:
+        d_in: Inputs of a block, >= 1. Static.
+        d_out: Outputs of a block, >= 1. Static.
+
+    Returns:
+        The `Structure`; a block is scored by the mean over its weights.
+
+    Raises:
+        ValueError: if a side is below 1.
+
+    Example:
+        >>> block(2, 1).units("kernel", jnp.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])).tolist()
+        [[2.0, 3.0, 5.0, 6.0]]
+    """
+    if d_in < 1 or d_out < 1:
+        raise ValueError(f"`d_in` and `d_out` of a block must be >= 1, got {d_in} and {d_out}.")
+
+    def sides(name: str, shape: tuple[int, ...]) -> list[int]:
+        lengths = [1] * len(shape)
+        lengths[input_axis(name)], lengths[output_axis(name)] = d_in, d_out
+        return lengths
+
+    def tiled(values: Array, lengths: list[int]) -> Array:
+        short = [(0, -n % side) for n, side in zip(values.shape, lengths, strict=True)]
+        padded = jnp.pad(values, short)
+        cut = [m for n, side in zip(padded.shape, lengths, strict=True) for m in (n // side, side)]
+        return padded.reshape(cut).sum(tuple(range(1, len(cut), 2)))
+
+    def units(name: str, values: Array) -> Array:
+        lengths = sides(name, values.shape)
+        total, count = (tiled(x, lengths) for x in (values, jnp.ones(values.shape)))
+        return (total / count).reshape(1, -1)
+
+    def spread(name: str, kept: Array, shape: tuple[int, ...]) -> Array:
+        lengths = sides(name, shape)
+        tiles = [-(-n // side) for n, side in zip(shape, lengths, strict=True)]
+        full = kept.reshape(tiles)
+        for axis, side in enumerate(lengths):
+            full = jnp.repeat(full, side, axis)
+        return full[tuple(slice(n) for n in shape)]
+
+    return Structure(units, spread)
+
+
 def head(features: int) -> Structure:
     """Attention heads: blocks of `features` consecutive outputs of a kernel.
 
@@ -129,3 +192,24 @@ def n_of_m(m: int) -> Structure:
         return jnp.moveaxis(lined_up, -1, axis)
 
     return Structure(units, spread)
+
+
+# Structures by the names that recipes use; blocks are 4 by 4.
+STRUCTURES: dict[str, Structure] = {
+    "element": element, "row": row, "column": column, "block": block(4, 4),
+}  # fmt: skip
+
+
+def structure_named(name: str) -> Structure:
+    """A structure by name.
+
+    Raises:
+        ValueError: for an unknown name.
+
+    Example:
+        >>> structure_named("row") is row
+        True
+    """
+    if name not in STRUCTURES:
+        raise ValueError(f"`structure` must be one of {list(STRUCTURES)}, got {name!r}.")
+    return STRUCTURES[name]

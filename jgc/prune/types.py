@@ -14,7 +14,7 @@ class PruneState(NamedTuple):
     Attributes:
         step: Number of updates so far, int32 `[]`.
         masks: Same structure as the parameters; bool, True = kept, all True where not prunable.
-        memory: What the score remembers: `()` for most, a key for `random`.
+        memory: What the method remembers: `()` for most, a key for `random`.
     """
 
     step: Array
@@ -50,7 +50,29 @@ class UpdateFn(Protocol):
     def __call__(
         self, state: PruneState, params: Params, **signals: Any
     ) -> tuple[PruneState, PruneInfo]:
-        """The next state; `signals` are what some scores need: `grads=`, `activations=`, `key=`."""
+        """The next state; `signals` are what some methods ask for.
+
+        Two are functions of the parameters, so that their gradients are formed only in the steps
+        that need them: `loss=`, the training loss `(params) -> []` of a batch, and `flow=`, the
+        sum of the model's answers to an input of ones. `mean_loss=` is the mean training loss of
+        late, `[]`.
+        """
+        ...
+
+
+class ObserveFn(Protocol):
+    """What a pruner notes after a gradient was taken."""
+
+    def __call__(self, state: PruneState, params: Params, grads: Params) -> PruneState:
+        """The state with its memory brought up to date."""
+        ...
+
+
+class PenaltyFn(Protocol):
+    """What a pruner adds to the loss."""
+
+    def __call__(self, state: PruneState, params: Params) -> Array:
+        """A scalar `[]`, differentiable in `params`."""
         ...
 
 
@@ -63,7 +85,18 @@ class Pruner(NamedTuple):
     Attributes:
         init: `(params) -> PruneState`.
         update: `(state, params, **signals) -> (PruneState, PruneInfo)`.
+        observe: `(state, params, grads) -> PruneState`, to be called after every gradient; `None`
+            for methods that look at the weights alone.
+        penalty: `(state, params) -> []`, to be added to the loss; `None` for most.
+        regrows: Whether pruned weights may come back. The optimiser's moments of one that does
+            must be set to 0 (`jgc.train` does).
+        straight_through: Whether pruned weights go on being trained: the model runs on masked
+            weights, and gradients reach all of them. `hold_at_zero` would undo that.
     """
 
     init: InitFn
     update: UpdateFn
+    observe: ObserveFn | None = None
+    penalty: PenaltyFn | None = None
+    regrows: bool = False
+    straight_through: bool = False

@@ -31,7 +31,9 @@ class Level(NamedTuple):
 
 
 AMOUNTS = ("sparsity", "bits", "l2")
-CHOICES = ("after", "ranges", "gradient", "bits_values")
+# Choices that a pruner's factory takes by the same name.
+PRUNER_CHOICES = ("structure", "budget")
+CHOICES = ("after", "ranges", "gradient", "bits_values", *PRUNER_CHOICES)
 # The parameter of a quantiser's factory behind each choice.
 _PARAMETERS = {"ranges": "ranges", "gradient": "clip_gradient", "bits_values": "bits_values"}
 
@@ -54,11 +56,16 @@ class Method(Table):
         sparsity: Fractions of the prunable weights to remove; empty without pruning.
         bits: Widths of the quantised weights; empty without quantisation.
         l2: Strengths of the penalty that stands in for the weight decay; of `l2` only.
-        after: What follows pruning: `finetune` (the default), `none`, or training the pruned shape
-            from scratch for as many epochs as the dense model (`scratch`) or twice as many.
+        after: What follows pruning: `finetune` (the default), `none`, training the pruned shape
+            from its first weights (`rewind`), or from new ones for as many epochs as the dense
+            model (`scratch`) or twice as many.
         ranges: How value ranges run: `abs`, `mom` or `per`; by default the quantiser's own.
         bits_values: Width of the values between layers; by default that of the weights.
         gradient: Through clipped values: `gc` (0) or `ste` (1); by default the quantiser's own.
+        structure: What is pruned as one unit: `element`, `row`, `column` or `block`; by default
+            the pruner's own.
+        budget: How a sparse training deals its weights out: `erdos-renyi` (the default) or
+            `uniform`.
 
     References:
         Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019, sec. 3 (Scratch-E and -B).
@@ -76,14 +83,21 @@ class Method(Table):
         (), description="a number >= 0 or a list of them"
     )
     after: Annotated[
-        Literal["finetune", "none", "scratch", "scratch-2x"] | None,
-        Field(description='"finetune", "none", "scratch" or "scratch-2x"'),
+        Literal["finetune", "none", "rewind", "scratch", "scratch-2x"] | None,
+        Field(description='"finetune", "none", "rewind", "scratch" or "scratch-2x"'),
     ] = None
     ranges: Annotated[
         Literal["abs", "mom", "per"] | None, Field(description='"abs", "mom" or "per"')
     ] = None
     bits_values: Bits | None = Field(None, description="a whole number in 2..8")
     gradient: Annotated[Literal["gc", "ste"] | None, Field(description='"gc" or "ste"')] = None
+    structure: Annotated[
+        Literal["element", "row", "column", "block"] | None,
+        Field(description='"element", "row", "column" or "block"'),
+    ] = None
+    budget: Annotated[
+        Literal["erdos-renyi", "uniform"] | None, Field(description='"erdos-renyi" or "uniform"')
+    ] = None
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -105,7 +119,7 @@ class Method(Table):
             'global/none'
         """
         wide = None if self.bits_values is None else f"values-{self.bits_values}"
-        choices = self.after, self.ranges, self.gradient, wide
+        choices = self.after, self.ranges, self.gradient, wide, self.structure, self.budget
         return "/".join([self.name, *(word for word in choices if word and word != "finetune")])
 
     @model_validator(mode="after")
@@ -170,6 +184,7 @@ def _takes(name: str) -> frozenset[str]:
     if name in ("dense", "l2"):
         return frozenset({name} & set(AMOUNTS))
     # Late: these rooms import jax, which reading rows and reports can do without.
+    from jgc.prune import COURSES
     from jgc.prune import METHODS as PRUNERS
     from jgc.quant import METHODS as QUANTIZERS
 
@@ -182,7 +197,8 @@ def _takes(name: str) -> frozenset[str]:
             raise ValueError(f"unknown method `{part}`{did_you_mean(part, known)}")
         parameters = set(inspect.signature(table[part]).parameters)
         taken |= parameters & set(AMOUNTS)
-        taken |= {"after"} if part in PRUNERS else set()
+        taken |= parameters & set(PRUNER_CHOICES)
+        taken |= {"after"} if COURSES.get(part) in ("after", "rewound") else set()
         taken |= {key for key, behind in _PARAMETERS.items() if behind in parameters}
     return frozenset(taken)
 

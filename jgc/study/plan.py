@@ -1,6 +1,6 @@
 """From the words of a recipe to a model, a method and an optimiser: the defaults live here."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -8,13 +8,12 @@ import jax
 from jgc import prune, quant
 from jgc.data import Dataset, training_graph
 from jgc.models import GAT, GraphModel, for_task, named, task_of
+from jgc.study.course import Course, course
+from jgc.study.method import PRUNER_CHOICES
 from jgc.study.method import Method as Words
 from jgc.study.recipe import Settings
 from jgc.train import Kfac, Method, Optimiser, Phase, check_metrics
 from jgc.tree import PathPredicate, is_kernel, output_axis
-
-# Pruners that remove whole neurons; those of the last layer are the answers and stay.
-NEURON_PRUNERS = ("row",)
 
 # What every recipe of the literature agrees on; a row for a model comes over the one for its task.
 DEFAULTS: dict[tuple[str, str], Settings] = {
@@ -213,8 +212,8 @@ def method_of(
 ) -> Method:
     """The training method behind the words of a recipe.
 
-    A pruning method trains dense, prunes the best model and fine-tunes it; a quantiser trains
-    quantised from the start; both together prune, fine-tune, and then fine-tune quantised.
+    A pruning method trains as its course says (`course`); a quantiser trains quantised from the
+    start; both together prune, fine-tune, and then fine-tune quantised.
 
     Args:
         words: Name and choices; the amounts are no part of a program.
@@ -237,35 +236,37 @@ def method_of(
     if first in quant.METHODS:
         phases = (Phase(epochs, quantize=True),)
         return Method(words.label, phases, None, _quantizer(first, words))
-    phases = (Phase(epochs), *_after(words.after, epochs, finetune_epochs))
+    way = course(first, words.after, epochs, finetune_epochs)
+    build = _pruner(words, way, n_out, heads)
     if not second:
-        return Method(words.label, phases, _pruner(first, n_out, heads))
-    phases = (*phases, Phase(max(finetune_epochs, 1), quantize=True))
-    return Method(words.label, phases, _pruner(first, n_out, heads), _quantizer(second, words))
+        return Method(words.label, way.phases, build)
+    phases = (*way.phases, Phase(max(finetune_epochs, 1), quantize=True))
+    return Method(words.label, phases, build, _quantizer(second, words))
 
 
-def _after(after: str | None, epochs: int, finetune_epochs: int) -> tuple[Phase, ...]:
-    """The phase that prunes, and what follows it."""
-    as_it_is = Phase(1, prune=True, rate=0.0)
-    if after in ("scratch", "scratch-2x"):
-        return as_it_is, Phase(epochs * (2 if after == "scratch-2x" else 1), fresh=True)
-    tuned = finetune_epochs and after != "none"
-    return (Phase(finetune_epochs, prune=True) if tuned else as_it_is,)
-
-
-def _pruner(name: str, n_out: int | None, heads: Heads | None):
-    factory = prune.METHODS[name]
+def _pruner(words: Words, way: Course, n_out: int | None, heads: Heads | None):
+    """`(sparsity, key) -> Pruner`, by the words of a recipe and the course of its training."""
+    name = words.name.partition("+")[0]
+    given: dict[str, Any] = {"schedule": way.schedule, "every": way.every}
+    for choice in PRUNER_CHOICES:
+        if getattr(words, choice) is not None:
+            given[choice] = getattr(words, choice)
     if name == "head" and heads is not None:
-        return lambda sparsity, key: factory(
-            sparsity, features=heads.features, is_prunable=_as_wide_as(heads.n * heads.features)
-        )
-    if name not in NEURON_PRUNERS:
-        return lambda sparsity, key: factory(sparsity, key=key)
+        given["features"] = heads.features
+        given["is_prunable"] = _as_wide_as(heads.n * heads.features)
+    elif _takes_neurons(name, words):
+        given["is_prunable"] = _not_as_wide_as(n_out)
+    return lambda sparsity, key: prune.METHODS[name](sparsity, key=key, **given)
 
-    def inner(leaf_name: str, leaf) -> bool:
-        return is_kernel(leaf_name, leaf) and leaf.shape[output_axis(leaf_name)] != n_out
 
-    return lambda sparsity, key: factory(sparsity, key=key, is_prunable=inner)
+def _takes_neurons(name: str, words: Words) -> bool:
+    """Whether whole neurons go: those of the last layer are the answers and must stay."""
+    default = {"row": "row", "group-lasso": "row"}.get(name)
+    return (words.structure or default) == "row"
+
+
+def _not_as_wide_as(width: int | None) -> PathPredicate:
+    return lambda name, leaf: is_kernel(name, leaf) and leaf.shape[output_axis(name)] != width
 
 
 def _as_wide_as(width: int) -> PathPredicate:

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import optax
 from jax import Array
 
@@ -65,6 +66,13 @@ class Descent(NamedTuple):
         """Parameters one step further."""
         updates, moments = self._chain().update(grads, state.params, params, masks=masks)
         return optax.apply_updates(params, updates), state._replace(params=moments)
+
+    def forget(self, state: DescentState, which: Any) -> DescentState:
+        """Moments set to 0 where `which`, a tree of bools like the parameters, is True."""
+        moments = optax.tree.map_params(
+            self._chain(), lambda m, w: jnp.where(w, jnp.zeros_like(m), m), state.params, which
+        )
+        return state._replace(params=moments)
 
     def quant(
         self, grads, state: DescentState, quant, quantizer: Quantizer | None

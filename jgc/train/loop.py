@@ -1,7 +1,7 @@
 """The training loop as one compiled program: epochs inside, lanes mapped over it."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jgc.forward import apply, sites
-from jgc.prune import apply_masks
+from jgc.graph import GraphsTuple, SparseRows
+from jgc.prune import Pruner, apply_masks
 from jgc.train.descent import Descent, DescentState, Optimiser, learned_leaves, with_leaves
 from jgc.train.kfac import blank, precondition
 from jgc.train.method import Method, Phase, check_method
@@ -108,7 +109,7 @@ class _Stage(NamedTuple):
             if begin:
                 enter = functools.partial(self._enter, phase, lane, data, begin)
                 state = jax.lax.cond(epoch == begin, enter, lambda s: s, state)
-        state, settled = self._prune(state, lane, epoch)
+        state, settled = self._prune(state, lane, data, epoch)
         steps, rate = self.task.steps, self._rate(epoch)
 
         def step(i, carry):
@@ -134,8 +135,12 @@ class _Stage(NamedTuple):
     def _enter(self, phase: Phase, lane: Lane, data, begin: int, state: TrainState) -> TrainState:
         """A new phase: from the best so far, with a fresh optimiser and a fresh choice."""
         model = state.best.model
-        if phase.fresh:
-            keys = self.keys._replace(init=jax.random.fold_in(self.keys.init, begin))
+        if phase.fresh or phase.rewind:
+            # What was pruned last may be less than all, and is no candidate for the best then.
+            model = state.model
+            keys = self.keys
+            if phase.fresh:
+                keys = keys._replace(init=jax.random.fold_in(keys.init, begin))
             drawn = _init(
                 self.architecture, self.task, self.method, self.optimiser, lane, data, keys
             ).model
@@ -146,60 +151,111 @@ class _Stage(NamedTuple):
         best = state.best._replace(**_nothing(self.task))
         return state._replace(model=model, opt_state=opt_state, best=best)
 
-    def _prune(self, state: TrainState, lane: Lane, epoch: Array) -> tuple[TrainState, Array]:
+    def _prune(self, state: TrainState, lane: Lane, data, epoch: Array) -> tuple[TrainState, Array]:
         """Updates the masks in pruning phases; says too whether the sparsity is the final one."""
+        pruner = self._pruner(lane)
+        if pruner is None:
+            return state, jnp.bool_(True)
+
+        def update(state: TrainState):
+            assert state.prune is not None  # `_init` made it, as there is a pruner
+            model, opt_state = state.model, state.opt_state
+            signals = self._signals(state, data, epoch)
+            prune, info = pruner.update(state.prune, model.params, **signals)
+            params = model.params
+            if not pruner.straight_through:
+                params = apply_masks(params, prune.masks)
+                if pruner.regrows:
+                    grown = jax.tree.map(lambda new, old: new & ~old, prune.masks, model.masks)
+                    opt_state = _descent(self.optimiser, self.method).forget(opt_state, grown)
+            model = model._replace(params=params, masks=prune.masks)
+            settled = info.target >= lane.sparsity - 1e-6
+            return state._replace(prune=prune, model=model, opt_state=opt_state), settled
+
+        return jax.lax.cond(self._pruning(epoch), update, lambda s: (s, jnp.bool_(True)), state)
+
+    def _pruner(self, lane: Lane) -> Pruner | None:
+        """Of the phases here; `None` where none of them prunes."""
+        build = self.method.pruner
+        if build is None or not any(phase.prune for phase in self.phases):
+            return None
+        return build(lane.sparsity, self.keys.prune)
+
+    def _pruning(self, epoch) -> Array:
+        """Whether the epoch is one of a phase that prunes, `[]`."""
         spans = [
             (begin, begin + phase.epochs)
             for begin, phase in zip(self.begins, self.phases, strict=True)
             if phase.prune
         ]
-        build = self.method.pruner
-        if not spans or build is None:
-            return state, jnp.bool_(True)
+        return jnp.any(jnp.stack([(epoch >= a) & (epoch < b) for a, b in spans]))
 
-        def update(state: TrainState):
-            pruner = build(lane.sparsity, self.keys.prune)
-            assert state.prune is not None  # `_init` made it, as there is a pruner
-            prune, info = pruner.update(state.prune, state.model.params)
-            model = state.model._replace(
-                params=apply_masks(state.model.params, prune.masks), masks=prune.masks
-            )
-            settled = info.target >= lane.sparsity - 1e-6
-            return state._replace(prune=prune, model=model), settled
+    def _signals(self, state: TrainState, data, epoch) -> dict[str, Any]:
+        """What a pruner may ask for, see `jgc.prune.types.UpdateFn`; masks are no part of it."""
+        key = jax.random.fold_in(self.keys.train, epoch * self.task.steps)
+        bare = state.model._replace(masks=None)
 
-        inside = jnp.any(jnp.stack([(epoch >= a) & (epoch < b) for a, b in spans]))
-        return jax.lax.cond(inside, update, lambda s: (s, jnp.bool_(True)), state)
+        def loss(params):
+            graph, layout, target = self.task.batch(data, epoch, 0, key)
+            out, _, own = self._forward(bare._replace(params=params), None, graph, layout, key)
+            return self.task.loss(out, target) + own
+
+        def flow(params):
+            graph, layout, _ = self.task.batch(data, epoch, 0, key)
+            model = bare._replace(params=params)
+            return jnp.sum(self._forward(model, None, _of_ones(graph), layout)[0])
+
+        late = jnp.stack([state.loss[epoch - 1], state.loss[jnp.maximum(epoch - 2, 0)]])
+        return {"loss": loss, "flow": flow, "mean_loss": jnp.mean(late)}
 
     def _step(self, state: TrainState, lane: Lane, data, epoch, i, rate: Array):
         """One optimisation step; an empty batch, padding of a shorter epoch, changes nothing."""
         key = jax.random.fold_in(self.keys.train, epoch * self.task.steps + i)
         graph, layout, target = self.task.batch(data, epoch, i, key)
-        quantizer = self._quantizer(lane)
+        quantizer, pruner = self._quantizer(lane), self._pruner(lane)
 
         def loss_of(params, learned):
             quant = with_leaves(state.model.quant, learned)
             model = state.model._replace(params=params, quant=quant)
+            if pruner is not None and pruner.straight_through:
+                model = model._replace(params=_through(params, model.masks), masks=None)
             out, model, own = self._forward(model, quantizer, graph, layout, key)
             cost = 0.0 if quantizer is None else quantizer.cost(model.quant)
-            return self.task.loss(out, target) + own + cost, model
+            loss = self.task.loss(out, target) + own + cost
+            return loss + self._penalty(pruner, state, params, epoch), (loss, model)
 
         def descend(state):
             params, masks = state.model.params, state.model.masks
             free = params, learned_leaves(quantizer, state.model.quant)
-            (loss, model), (grads, slopes) = jax.value_and_grad(loss_of, (0, 1), True)(*free)
+            (_, (loss, model)), (grads, slopes) = jax.value_and_grad(loss_of, (0, 1), True)(*free)
+            state = state._replace(prune=self._observed(pruner, state, grads, epoch))
             descent = _descent(self.optimiser, self.method, rate, lane.l2)
             opt_state = self._curved(state.opt_state, loss_of, free, layout, target, epoch)
             if opt_state.curvature is not None:
                 grads = precondition(opt_state.curvature, grads)
             params, opt_state = descent.params(grads, opt_state, params, masks)
             quant, opt_state = descent.quant(slopes, opt_state, model.quant, quantizer)
-            model = model._replace(params=params, quant=quant)
+            model = model._replace(params=params, quant=quant, masks=masks)
             return state._replace(model=model, opt_state=opt_state), loss
 
         if self.task.steps == 1 and all(phase.rate for phase in self.phases):
             return descend(state)
         due = (rate > 0) & layout.graph_mask.any()
         return jax.lax.cond(due, descend, lambda s: (s, jnp.float32(0)), state)
+
+    def _penalty(self, pruner: Pruner | None, state: TrainState, params, epoch):
+        """What the pruner adds to the loss in phases that prune."""
+        if pruner is None or pruner.penalty is None or state.prune is None:
+            return 0.0
+        added = functools.partial(pruner.penalty, state.prune)
+        return jax.lax.cond(self._pruning(epoch), added, lambda p: jnp.float32(0), params)
+
+    def _observed(self, pruner: Pruner | None, state: TrainState, grads, epoch):
+        """The pruner's state after it saw a gradient, in phases that prune."""
+        if pruner is None or pruner.observe is None:
+            return state.prune
+        seen = functools.partial(pruner.observe, params=state.model.params, grads=grads)
+        return jax.lax.cond(self._pruning(epoch), seen, lambda p: p, state.prune)
 
     def _curved(self, opt_state: DescentState, loss_of, free, layout, target, epoch):
         """The optimiser's state with the curvature measured anew where that is due."""
@@ -228,7 +284,10 @@ class _Stage(NamedTuple):
         better = settled & (choice > best.choice if larger else choice < best.choice)
         larger = larger_is_better(self.task.metric)
         oracle = (jnp.fmax if larger else jnp.fmin)(test, best.oracle)
-        now = Best(state.model, val, test, jnp.int32(epoch), oracle, choice)
+        model, pruner = state.model, self._pruner(lane)
+        if pruner is not None and pruner.straight_through:
+            model = model._replace(params=apply_masks(model.params, model.masks))
+        now = Best(model, val, test, jnp.int32(epoch), oracle, choice)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
         return state._replace(
             best=best._replace(oracle=jnp.where(settled, oracle, best.oracle)),
@@ -314,7 +373,30 @@ def _fresh(optimiser: Optimiser, method: Method, params, quant):
 
 def _descent(optimiser: Optimiser, method: Method, rate: Scalar = 1.0, l2: Scalar = 0.0) -> Descent:
     decay = l2 if method.l2 else optimiser.weight_decay
-    return Descent(optimiser._replace(weight_decay=decay), method.pruner is not None, rate)
+    return Descent(optimiser._replace(weight_decay=decay), _holds(method), rate)
+
+
+def _holds(method: Method) -> bool:
+    """Whether pruned weights are held at zero; its answer does not depend on the lane."""
+    if method.pruner is None:
+        return False
+    keys = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
+    return not method.pruner(jnp.float32(0), jnp.zeros(keys.shape, keys.dtype)).straight_through
+
+
+def _through(params, masks):
+    """Masked parameters whose gradient reaches all of them."""
+    masked = apply_masks(params, masks)
+    return jax.tree.map(lambda p, m: p + jax.lax.stop_gradient(m - p), params, masked)
+
+
+def _of_ones(graph: GraphsTuple) -> GraphsTuple:
+    """The graph with features of 1; where they are stored sparsely, only those that are stored."""
+    nodes = graph.nodes
+    if isinstance(nodes, SparseRows):
+        return graph._replace(nodes=nodes._replace(values=jnp.ones_like(nodes.values)))
+    floats = jnp.issubdtype(nodes.dtype, jnp.floating)
+    return graph._replace(nodes=jnp.ones_like(nodes)) if floats else graph
 
 
 def _nothing(task: Problem) -> dict[str, Array]:

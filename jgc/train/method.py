@@ -20,7 +20,8 @@ class Phase(NamedTuple):
             sparsity are never chosen.
         quantize: Weights and sites are fake-quantised.
         rate: Factor on the learning rate; at 0 nothing is trained, only scored.
-        fresh: Starts from newly drawn parameters under the masks of the phase before.
+        fresh: Starts from newly drawn parameters under the latest masks.
+        rewind: Starts from the parameters of the very beginning under the latest masks.
     """
 
     epochs: int
@@ -28,6 +29,7 @@ class Phase(NamedTuple):
     quantize: bool = False
     rate: float = 1.0
     fresh: bool = False
+    rewind: bool = False
 
 
 class Method(NamedTuple):

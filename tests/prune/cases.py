@@ -10,18 +10,29 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import nnx
 
-from jgc.prune import METHODS, Pruner
+from jgc.prune import METHODS, Pruner, Schedule, one_shot, window
 
 # Two kernels; 4 divides neither 10 nor 6, so groups of 4 inputs end in a short one.
 SHAPES = ((10, 6), (6, 5))
+
+
+def at_once(sparsity):
+    return one_shot(sparsity, at=0)
+
+
+def steady(sparsity):
+    return window(sparsity, 0, 8)
 
 
 class Case(NamedTuple):
     name: str
     levels: tuple[float, ...]
     kept: Callable[[float], int]  # how many of the 90 weights survive, worked apart from the code
+    schedule: Callable[..., Schedule] | None = None  # of methods that have none by default
+    gradual: bool = True  # whether the sparsity may rise step by step
 
     def build(self, sparsity, **settings) -> Pruner:
+        settings = {"schedule": self.schedule, **settings}
         return METHODS[self.name](sparsity, key=jax.random.key(7), **settings)
 
     def __str__(self):
@@ -30,12 +41,32 @@ class Case(NamedTuple):
 
 LEVELS = (0.0, 0.25, 0.5, 0.9, 1.0)
 ALL = {0.0: 90, 0.25: 68, 0.5: 45, 0.9: 9, 1.0: 0}  # 67.5 -> 68, half to even
+FINE = {**ALL, 0.25: 67}
+# Methods whose counts follow from the weights; their own tests know them.
+FREE = {"sap", "group-lasso"}
 CASES = (
     Case("global", LEVELS, ALL.__getitem__),
     Case("random", LEVELS, ALL.__getitem__),
     Case("lamp", LEVELS, ALL.__getitem__),
+    Case("saliency", LEVELS, ALL.__getitem__),
+    Case("taylor", LEVELS, ALL.__getitem__),
+    Case("snip", LEVELS, ALL.__getitem__),
+    Case("grasp", LEVELS, ALL.__getitem__),
+    Case("synflow", LEVELS, ALL.__getitem__),
+    Case("lasso", LEVELS, ALL.__getitem__, at_once),
+    Case("ticket", LEVELS, ALL.__getitem__, at_once),
+    # By Erdos and Renyi the layers get 16 : 11 of what is kept, which changes no sum.
+    Case("static", LEVELS, ALL.__getitem__, gradual=False),
+    Case("set", LEVELS, ALL.__getitem__, steady, gradual=False),
+    Case("rigl", LEVELS, ALL.__getitem__, steady, gradual=False),
+    Case("rigl-ucb", LEVELS, ALL.__getitem__, steady, gradual=False),
     # 60 and 30 weights: 45 + 22 (22.5 to even), 30 + 15, 6 + 3
-    Case("fine", LEVELS, {**ALL, 0.25: 67}.__getitem__),
+    Case("fine", LEVELS, FINE.__getitem__),
+    Case("movement", LEVELS, FINE.__getitem__, at_once),
+    Case("gmp", LEVELS, FINE.__getitem__, at_once),
+    Case("ste", LEVELS, FINE.__getitem__, at_once),
+    Case("slr", LEVELS, FINE.__getitem__, at_once, gradual=False),
+    Case("admm", LEVELS, FINE.__getitem__, at_once, gradual=False),
     # 6 and 5 neurons of 10 and 6 weights: 4 + 4 (4.5 and 3.75), 3 + 2 (2.5), 1 + 0 (.6 and .5)
     Case("row", LEVELS, {0.0: 90, 0.25: 64, 0.5: 42, 0.9: 10, 1.0: 0}.__getitem__),
     # one head of at most 8 neurons a layer: .75 -> 1, .5 -> 0, half to even
@@ -85,7 +116,20 @@ TREES = {"plain": plain_params, **LIBRARIES}
 
 def pruned(pruner: Pruner, params):
     """Masks after the first update, compiled: uncompiled, every call would compile its branch."""
-    return jax.jit(lambda p: pruner.update(pruner.init(p), p)[0].masks)(params)
+    return jax.jit(lambda p: pruner.update(pruner.init(p), p, **SIGNALS)[0].masks)(params)
+
+
+def loss(params):
+    return sum(jnp.sin(3 * leaf.astype(jnp.float32)).sum() for leaf in jax.tree.leaves(params))
+
+
+def flow(params):
+    sums = [leaf.astype(jnp.float32).sum() for leaf in jax.tree.leaves(params)]
+    return jnp.prod(jnp.stack(sums))
+
+
+# What `update` is told; most methods do not listen.
+SIGNALS = {"loss": loss, "flow": flow, "mean_loss": 1.0}
 
 
 @lru_cache
@@ -94,7 +138,7 @@ def masks_at(case: Case):
 
     def masks(params, level):
         pruner = case.build(level)
-        return pruner.update(pruner.init(params), params)[0].masks
+        return pruner.update(pruner.init(params), params, **SIGNALS)[0].masks
 
     return jax.jit(masks)
 

@@ -1,5 +1,7 @@
 """What every pruner owes: one test a duty, run over the table."""
 
+import functools
+
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -8,8 +10,18 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 
-from jgc.prune import METHODS, apply_masks, cubic, hold_at_zero, one_shot, sparsity_of
-from tests.prune.cases import CASES, LIBRARIES, TREES, masks_at, n_kept, plain_params, pruned
+from jgc.prune import COURSES, METHODS, apply_masks, cubic, hold_at_zero, one_shot, sparsity_of
+from tests.prune.cases import (
+    CASES,
+    FREE,
+    LIBRARIES,
+    SIGNALS,
+    TREES,
+    masks_at,
+    n_kept,
+    plain_params,
+    pruned,
+)
 
 all_cases = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -24,7 +36,8 @@ def assert_trees_equal(a, b):
 
 
 def test_every_method_has_its_case():
-    assert {case.name for case in CASES} == set(METHODS)
+    assert {case.name for case in CASES} == set(METHODS) - FREE
+    assert COURSES.keys() == METHODS.keys()
 
 
 # What differs between libraries is names and axes, so three structures stand for all methods.
@@ -59,7 +72,8 @@ def test_host_traced_and_uncompiled_levels_agree(case):
     traced = masks_at(case)(params, level)
     assert_trees_equal(pruned(case.build(level), params), traced)
     pruner = case.build(level)
-    assert_trees_equal(pruner.update(pruner.init(params), params)[0].masks, traced)
+    masks = pruner.update(pruner.init(params), params, **SIGNALS)[0].masks
+    assert_trees_equal(masks, traced)
 
 
 @all_cases
@@ -79,7 +93,8 @@ def test_one_trace_over_twelve_steps_and_twice_is_once(case):
     @jax.jit
     def step(state, params, level):
         traces.append(1)
-        return case.build(level, schedule=lambda s: one_shot(s, at=3)).update(state, params)
+        pruner = case.build(level, schedule=lambda s: one_shot(s, at=3))
+        return pruner.update(state, params, **SIGNALS)
 
     state = case.build(0.5).init(params)
     kept = []
@@ -89,19 +104,20 @@ def test_one_trace_over_twelve_steps_and_twice_is_once(case):
     assert len(traces) == 1
     assert kept == [90] * 3 + [case.kept(0.5)] * 9
     # Pruning what is pruned already, from step 0 again, changes nothing.
-    again = jax.jit(case.build(0.5).update)(state._replace(step=jnp.int32(0)), params)[0].masks
+    update = functools.partial(case.build(0.5).update, **SIGNALS)
+    again = jax.jit(update)(state._replace(step=jnp.int32(0)), params)[0].masks
     assert_trees_equal(again, state.masks)
 
 
-@all_cases
+@pytest.mark.parametrize("case", [case for case in CASES if case.gradual], ids=str)
 def test_masks_are_nested_while_weights_move(case):
     pruner = case.build(case.levels[-2], schedule=lambda s: cubic(s, begin=1, end=9), every=2)
-    step = jax.jit(pruner.update)
+    step = jax.jit(functools.partial(pruner.update, **SIGNALS))
     state, targets = pruner.init(plain_params()), []
     for seed in range(11):
         before, (state, info) = state.masks, step(state, plain_params(seed))
         regrown = jax.tree.map(lambda new, old: (new & ~old).any(), state.masks, before)
-        assert not any(bool(leaf) for leaf in jax.tree.leaves(regrown))
+        assert pruner.regrows or not any(bool(leaf) for leaf in jax.tree.leaves(regrown))
         targets.append(float(info.target))
     assert targets[0] == targets[1] == 0 and targets[9] == targets[10] > targets[5]
     assert n_kept(state.masks) == case.kept(case.levels[-2])
@@ -125,8 +141,10 @@ def test_pruned_weights_stay_exactly_zero_under_adamw(case):
 
     @jax.jit
     def step(params, opt_state, state):
-        state, _ = pruner.update(state, params)
+        state, _ = pruner.update(state, params, **SIGNALS)
         grads = jax.tree.map(lambda p: p + 1.0, params)
+        if pruner.observe is not None:
+            state = pruner.observe(state, params, grads)
         updates, opt_state = tx.update(grads, opt_state, params, masks=state.masks)
         return optax.apply_updates(params, updates), opt_state, state
 
@@ -174,7 +192,7 @@ def test_state_survives_a_checkpoint(case, tmp_path):
 @all_cases
 def test_donating_the_state_leaves_the_caller_his_arrays(case):
     params, key = plain_params(), jax.random.key(7)
-    pruner = METHODS[case.name](0.5, key=key)
+    pruner = METHODS[case.name](0.5, key=key, schedule=case.schedule)
     state = pruner.init(params)
     assert all(leaf is not key for leaf in jax.tree.leaves(state))
     jax.jit(lambda s: s._replace(step=s.step + 1), donate_argnums=0)(state)

@@ -3,9 +3,11 @@ import jax.numpy as jnp
 import pytest
 
 from jgc.models import A2QGIN, GCN, HGPSL, MODELS, GNNNet, GraphModel, SuperGAT, task_of
+from jgc.prune import COURSES
 from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Method, Settings
+from jgc.study.course import course
 from jgc.study.plan import build, method_of, of_model, plan
 from jgc.train import Kfac, Phase
 from jgc.train.method import check_method
@@ -90,9 +92,30 @@ def test_unknown_words_are_errors(task, model, settings, message):
 
 @pytest.mark.parametrize("name", ["dense", *PRUNERS, *QUANTIZERS, "global+qat"])
 def test_every_name_has_a_method_that_can_run(name):
-    for finetune in (0, 5):
-        method = check_method(method_of(words(name), 9, finetune))
-        assert method.name == name and method.phases[0].epochs == 9
+    method = check_method(method_of(words(name), 9, 5))
+    whole = COURSES.get(name) in ("first", "moving", "gradual")
+    assert method.name == name and method.phases[0].epochs == (14 if whole else 9)
+    if COURSES.get(name) in ("tuned", "pulled"):
+        with pytest.raises(ValueError, match="needs `finetune_epochs` of at least 2"):
+            method_of(words(name), 9, 0)
+    else:
+        check_method(method_of(words(name), 9, 0))
+
+
+def test_courses_of_training():
+    once, fresh = Phase(1, prune=True, rate=0.0), Phase(9, fresh=True)
+    again = Phase(9, rewind=True)
+    rounds = (Phase(9), *(once, again) * 4, once)
+    assert course("ticket", None, 9, 5).phases == (*rounds, again)
+    assert course("ticket", "scratch", 9, 5).phases == (*rounds, fresh)
+    assert course("global", "rewind", 9, 5).phases == (Phase(9), once, again)
+    assert course("slr", None, 9, 6).schedule(0.5).begin == 3
+    moving = course("rigl", None, 200, 200)
+    assert moving.phases == (Phase(400, prune=True),) and moving.every == 15
+    with pytest.raises(ValueError, match="`rigl` prunes while it trains, so nothing comes after"):
+        course("rigl", "none", 9, 5)
+    with pytest.raises(ValueError, match="`ticket` rewinds after pruning"):
+        course("ticket", "none", 9, 5)
 
 
 def test_phases_of_a_method():

@@ -97,6 +97,12 @@ def pruner(name: str) -> Callable:
     return lambda sparsity, key: prune.METHODS[name](sparsity, key=key)
 
 
+def while_training(name: str, schedule: Callable, **settings) -> Callable:
+    return lambda sparsity, key: prune.METHODS[name](
+        sparsity, key=key, schedule=schedule, **settings
+    )
+
+
 def head(sparsity, key):
     return prune.head_magnitude(sparsity, features=2)
 
@@ -117,6 +123,10 @@ def a2q(bits):
     return quant.METHODS["a2q"](bits)
 
 
+def later(sparsity):
+    return prune.cubic(sparsity, begin=1, end=2)
+
+
 def mlp():
     return MLP(hidden=5, dropout=0.3)
 
@@ -129,7 +139,7 @@ def gin():
     return GIN(hidden=4, out=4, layers=1)
 
 
-DENSE, TUNE = Phase(3), Phase(3, prune=True)
+DENSE, TUNE, ONCE = Phase(3), Phase(3, prune=True), Phase(1, prune=True, rate=0.0)
 CASES = (
     Case("dense", gcn, (DENSE,)),
     Case("dense mlp", mlp, (DENSE,)),
@@ -145,9 +155,31 @@ CASES = (
     Case(
         "scratch",
         mlp,
-        (DENSE, Phase(1, prune=True, rate=0.0), Phase(3, fresh=True)),
+        (DENSE, ONCE, Phase(3, fresh=True)),
         pruner("global"),
     ),
+    Case(
+        "ticket",
+        mlp,
+        (DENSE, ONCE, Phase(2, rewind=True), ONCE, Phase(3, rewind=True)),
+        while_training("ticket", lambda s: prune.geometric(s, rounds=2)),
+    ),
+    Case("movement", mlp, (DENSE, TUNE), while_training("movement", later)),
+    Case(
+        "slr",
+        mlp,
+        (DENSE, Phase(6, prune=True)),
+        while_training("slr", lambda s: prune.one_shot(s, at=3)),
+    ),
+    Case("synflow", gcn, (TUNE,), while_training("synflow", None, rounds=3)),
+    Case("gmp", mlp, (Phase(5, prune=True),), while_training("gmp", later)),
+    Case(
+        "rigl",
+        mlp,
+        (Phase(6, prune=True),),
+        while_training("rigl", lambda s: prune.window(s, 0, 4), every=2),
+    ),
+    Case("rigl-ucb", mlp, (TUNE,), while_training("rigl-ucb", lambda s: prune.window(s, 0, 2))),
     Case("l2", mlp, (DENSE,), l2=True),
     Case("qat", mlp, (Phase(3, quantize=True),), None, qat),
     Case("global+qat", mlp, (DENSE, TUNE, Phase(2, quantize=True)), pruner("global"), qat),
@@ -157,7 +189,10 @@ CASES = (
     Case("links", gcn, (DENSE,), None, None, tiny_links),
     Case("graphs", gin, (DENSE, TUNE), pruner("global"), None, tiny_graphs),
 )
-assert set(prune.METHODS) | set(quant.METHODS) <= {case.name for case in CASES}
+NAMES = {case.name for case in CASES}
+assert set(quant.METHODS) <= NAMES
+# One method of every course stands for all: the loop sees no more of them than their hooks.
+assert set(prune.COURSES.values()) <= {prune.COURSES[name] for name in NAMES & set(prune.METHODS)}
 TABLE = {case.name: case for case in CASES}
 UNTRAINED = 0.0  # The loss that an epoch at rate 0 reports.
 LEVELS = ((0.5, 8), (0.75, 4))

@@ -83,3 +83,18 @@ def test_parameters_descend_as_by_torchs_adam():
         theirs.step()
         params, state = descent.params({"kernel": jnp.asarray(slope)}, state, params, None)
     np.testing.assert_allclose(params["kernel"], weight.detach().numpy(), rtol=1e-5)
+
+
+def test_what_is_forgotten_moves_as_at_the_first_step():
+    descent, which = Descent(Optimiser(0.1, 0.0), True), jnp.zeros((3, 2), bool).at[1, 0].set(True)
+    state = descent.init(PARAMS, {})
+    masks, grads = {"kernel": jnp.ones((3, 2), bool)}, {"kernel": jnp.ones((3, 2))}
+    _, state = descent.params(grads, state, PARAMS, masks)
+    _, forgot = descent.params(
+        {"kernel": -grads["kernel"]}, descent.forget(state, {"kernel": which}), PARAMS, masks
+    )
+    moments = jax.tree.leaves(forgot.params)
+    first, second = (leaf for leaf in moments if leaf.ndim == 2)
+    # Adam's moments of a slope of 1 and then -1, and of -1 alone.
+    np.testing.assert_allclose(first, np.where(which, -0.1, 0.9 * 0.1 - 0.1), atol=1e-7)
+    np.testing.assert_allclose(second, np.where(which, 0.001, 0.999 * 0.001 + 0.001), rtol=1e-4)

@@ -1,6 +1,5 @@
-"""Pruning methods: short compositions, and the one table of their names."""
+"""Pruning by magnitude, each time with another budget or structure; and by chance."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from numbers import Real
 
@@ -8,7 +7,6 @@ from jax import Array
 
 from jgc.prune.budget import global_, per_layer
 from jgc.prune.compose import pruner
-from jgc.prune.lamp import lamp
 from jgc.prune.schedule import Timing, check_sparsity, timed
 from jgc.prune.score import magnitude, random
 from jgc.prune.structure import element, head, n_of_m, row
@@ -284,19 +282,3 @@ def n_of_m_magnitude(
         every=every,
         is_prunable=is_prunable,
     )
-
-
-def _keyless(method: Callable[..., Pruner]) -> Callable[..., Pruner]:
-    return lambda sparsity, *, key=None, **settings: method(sparsity, **settings)
-
-
-# name -> (sparsity, *, key, schedule=, every=, is_prunable=) -> Pruner; `key` is read by "random".
-METHODS: dict[str, Callable[..., Pruner]] = {
-    "global": _keyless(global_magnitude),
-    "fine": _keyless(layer_magnitude),
-    "random": random_global,
-    "row": _keyless(row_magnitude),
-    "head": _keyless(head_magnitude),
-    "n:m": _keyless(n_of_m_magnitude),
-    "lamp": _keyless(lamp),
-}
