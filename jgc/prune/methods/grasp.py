@@ -2,6 +2,8 @@
 
 import jax
 import jax.numpy as jnp
+import optax
+from jax import Array
 
 from jgc.prune.budget import global_
 from jgc.prune.compose import pruner
@@ -15,7 +17,13 @@ from jgc.tree import PathPredicate, is_kernel
 def _scores(params: Params, memory, **signals):
     del memory
     slope = jax.grad(signal(signals, "loss", "grasp"))
-    curved = jax.jvp(slope, (params,), (slope(params),))[1]  # The Hessian times the gradient.
+    steepest = jax.lax.stop_gradient(slope(params))
+
+    def along(params: Params) -> Array:
+        return optax.tree.vdot(slope(params), steepest)
+
+    # The Hessian times the gradient, in reverse twice: sums over edges have no forward mode.
+    curved = jax.grad(along)(params)
     return jax.tree.map(lambda p, hg: (p * hg).astype(jnp.float32), params, curved)
 
 
