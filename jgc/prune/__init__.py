@@ -9,6 +9,7 @@ from jgc.prune.compose import pruner as pruner
 from jgc.prune.hold import hold_at_zero as hold_at_zero
 from jgc.prune.masks import apply_masks as apply_masks
 from jgc.prune.masks import full_masks as full_masks
+from jgc.prune.masks import kept_counts as kept_counts
 from jgc.prune.masks import kept_fractions as kept_fractions
 from jgc.prune.masks import sparsity_of as sparsity_of
 from jgc.prune.methods.gradual import gradual_magnitude as gradual_magnitude

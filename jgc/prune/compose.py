@@ -84,7 +84,11 @@ def pruner(
 
         due = schedule.due(state.step, every)
         masks = jax.lax.cond(due, refreshed, lambda: state.masks)
-        info = PruneInfo(jnp.asarray(sparsity, jnp.float32), sparsity_of(masks, is_prunable))
+        info = PruneInfo(
+            jnp.asarray(sparsity, jnp.float32),
+            sparsity_of(masks, is_prunable),
+            jnp.where(due, score.gradients, 0),
+        )
         return PruneState(state.step + 1, masks, state.memory), info
 
     return Pruner(

@@ -87,6 +87,28 @@ def kept_fractions(masks: Masks, is_prunable: PathPredicate = is_kernel) -> dict
     return {name: jnp.mean(leaves[name], dtype=jnp.float32) for name in names}
 
 
+def kept_counts(masks: Masks, is_prunable: PathPredicate = is_kernel) -> dict[str, Array]:
+    """Kept weights of each prunable leaf.
+
+    Args:
+        masks: Masks over parameters.
+        is_prunable: Which leaves count, `(name, leaf) -> bool`.
+
+    Returns:
+        Int32 `[]` by name, in the tree's order.
+
+    Raises:
+        ValueError: if `is_prunable` matches no leaf.
+
+    Example:
+        >>> kept_counts({"conv1": {"kernel": jnp.array([[True, False]])}})
+        {'conv1/kernel': Array(1, dtype=int32)}
+    """
+    leaves = named_leaves(masks)
+    names = chosen(masks, is_prunable, "is_prunable")
+    return {name: jnp.sum(leaves[name], dtype=jnp.int32) for name in names}
+
+
 def merged(masks: Masks, replaced: dict[str, Array]) -> Masks:
     """Masks with some leaves replaced by name.
 

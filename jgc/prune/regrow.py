@@ -109,7 +109,11 @@ def regrowing(
         due = schedule.due(state.step, every) & (state.step < end)
         which = jnp.where(state.step == begin, 1, jnp.where(due, 2, 0))
         masks = jax.lax.switch(which, (lambda: state.masks, drawn, moved))
-        info = PruneInfo(jnp.asarray(sparsity, jnp.float32), sparsity_of(masks, is_prunable))
+        info = PruneInfo(
+            jnp.asarray(sparsity, jnp.float32),
+            sparsity_of(masks, is_prunable),
+            jnp.where(which == 2, grow.gradients, 0),
+        )
         return PruneState(state.step + 1, masks, state.memory), info
 
     def observe(state: PruneState, params: Params, grads: Params) -> PruneState:

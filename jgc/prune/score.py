@@ -19,11 +19,13 @@ class Score(NamedTuple):
             parameters; larger = more worth keeping. Called only when masks are refreshed.
         observe: `(memory, params, grads) -> memory`, called after every gradient; `None` where
             the score looks at the present alone.
+        gradients: How many gradients of all weights `scores` forms.
     """
 
     init: Callable[[Params], Any]
     scores: Callable[..., Any]
     observe: Callable[[Any, Params, Params], Any] | None = None
+    gradients: int = 0
 
 
 def _magnitudes(params: Params, memory, **signals):

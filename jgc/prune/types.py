@@ -30,10 +30,12 @@ class PruneInfo(NamedTuple):
         achieved: Pruned fraction of the prunable weights after this step, float32 `[]`. It differs
             from `target` by rounding to whole weights (or rows, or groups), between two updates
             of the masks, and where a schedule falls: what is pruned stays pruned.
+        gradients: How many gradients of all weights this update formed, int32 `[]`.
     """
 
     target: Array
     achieved: Array
+    gradients: Array | int = 0
 
 
 class InitFn(Protocol):

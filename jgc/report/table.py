@@ -234,12 +234,14 @@ _COLUMNS: dict[str, Callable[[Summary, str], str]] = {
     VALUES_ONLY: _mean("ratio_values", lambda ratio: f"{ratio:.2f}x"),
     "MACs (computed)": _mean("macs", count),
     "BOPs (computed)": _mean("bops", count),
+    "training FLOPs (computed)": _mean("train_flops", count),
     "latency ms": _latency,
 }
 
 
 _LEAST_TELLING = (
-    VALUES_ONLY, ORACLE, "BOPs (computed)", "MACs (computed)", "val", "latency ms", "seeds", "file",
+    VALUES_ONLY, ORACLE, "training FLOPs (computed)", "BOPs (computed)", "MACs (computed)", "val",
+    "latency ms", "seeds", "file",
 )  # fmt: skip
 
 

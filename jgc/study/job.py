@@ -14,6 +14,7 @@ import numpy as np
 from jgc import pack
 from jgc.data import Dataset
 from jgc.graph import in_degree
+from jgc.pack.flops import training_flops
 from jgc.pack.operations import Product, at_level, products, whole
 from jgc.prune import kept_fractions, sparsity_of
 from jgc.quant import Quantizer, average_bits, bits_by_degree, learned_sites
@@ -30,6 +31,7 @@ from jgc.train import (
     Start,
     Trained,
     TrainState,
+    is_straight_through,
     lane,
     problem,
     rising,
@@ -153,6 +155,7 @@ def run_job(
         artefact = packable(job, level, model)
         config = job.config(_measured(level, model, artefact["grids"]), seed)
         measured = {}
+        flops = _train_flops(job, task, found, i, trained.state, models[i].params)
         if meter is not None:
             split = seed % task.n_split
             if level not in costs:  # Seeds of a level run the same program.
@@ -166,6 +169,7 @@ def run_job(
             "test_oracle": best.oracle,
             **_sizes(job, found, config["bits"] or 32, model, artefact),
             **measured,
+            "train_flops": flops,
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
             "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
@@ -323,6 +327,31 @@ def _sizes(
             by_degree = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
             sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in by_degree.items()}
     return sizes
+
+
+def _train_flops(
+    job: Job, task: Problem, found: list[Product], i: int, state: TrainState, params
+) -> float | None:
+    """Computed FLOPs of a lane's whole training; `None` where edges are dealt into parts."""
+    if (job.plan.settings.parts or 1) > 1 or job.plan.optimiser.kfac is not None:
+        return None
+    dataset, phases, log = job.dataset, job.method.phases, state.pruned
+    share = 1.0
+    if dataset.task == "graph":
+        split = dataset.splits[job.runs[i][1] % len(dataset.splits)]
+        share = len(split.train) / len(dataset.graphs)
+    kept = {} if log is None else {n: np.asarray(c[i]) for n, c in log.kept.items()}
+    make = job.method.pruner
+    return training_flops(
+        found,
+        kept,
+        np.concatenate([np.full(phase.epochs, phase.rate > 0) for phase in phases]),
+        share=share,
+        steps=task.steps,
+        n_params=sum(leaf.size for leaf in jax.tree.leaves(params)),
+        gradients=None if log is None else np.asarray(log.gradients[i]),
+        straight_through=make is not None and is_straight_through(make),
+    )
 
 
 def _lane(job: Job, level: Level, seed: int) -> Lane:

@@ -8,6 +8,7 @@ from jgc.train.losses import LOSSES as LOSSES
 from jgc.train.losses import rising as rising
 from jgc.train.method import Method as Method
 from jgc.train.method import Phase as Phase
+from jgc.train.method import is_straight_through as is_straight_through
 from jgc.train.metrics import METRICS as METRICS
 from jgc.train.metrics import larger_is_better as larger_is_better
 from jgc.train.problem import Problem as Problem

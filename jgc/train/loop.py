@@ -10,13 +10,13 @@ from jax import Array
 
 from jgc.forward import apply, sites
 from jgc.graph import GraphsTuple, SparseRows
-from jgc.prune import Pruner, apply_masks
+from jgc.prune import Pruner, apply_masks, kept_counts
 from jgc.train.descent import Descent, DescentState, Optimiser, learned_leaves, with_leaves
 from jgc.train.kfac import blank, precondition
-from jgc.train.method import Method, Phase, check_method
+from jgc.train.method import Method, Phase, check_method, is_straight_through
 from jgc.train.metrics import larger_is_better
 from jgc.train.problem import Problem
-from jgc.train.state import Best, Lane, Model, Scalar, Start, TrainState
+from jgc.train.state import Best, Lane, Model, PruneLog, Scalar, Start, TrainState
 
 
 def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Optimiser):
@@ -170,7 +170,8 @@ class _Stage(NamedTuple):
                     opt_state = _descent(self.optimiser, self.method).forget(opt_state, grown)
             model = model._replace(params=params, masks=prune.masks)
             settled = info.target >= lane.sparsity - 1e-6
-            return state._replace(prune=prune, model=model, opt_state=opt_state), settled
+            state = state._replace(prune=prune, model=model, opt_state=opt_state)
+            return _logged(state, epoch, info.gradients), settled
 
         return jax.lax.cond(self._pruning(epoch), update, lambda s: (s, jnp.bool_(True)), state)
 
@@ -362,6 +363,7 @@ def _init(
         loss=history,
         val=history,
         test=history,
+        pruned=_blank_log(model.masks, method.epochs),
     )
 
 
@@ -373,15 +375,24 @@ def _fresh(optimiser: Optimiser, method: Method, params, quant):
 
 def _descent(optimiser: Optimiser, method: Method, rate: Scalar = 1.0, l2: Scalar = 0.0) -> Descent:
     decay = l2 if method.l2 else optimiser.weight_decay
-    return Descent(optimiser._replace(weight_decay=decay), _holds(method), rate)
+    holds = method.pruner is not None and not is_straight_through(method.pruner)
+    return Descent(optimiser._replace(weight_decay=decay), holds, rate)
 
 
-def _holds(method: Method) -> bool:
-    """Whether pruned weights are held at zero; its answer does not depend on the lane."""
-    if method.pruner is None:
-        return False
-    keys = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
-    return not method.pruner(jnp.float32(0), jnp.zeros(keys.shape, keys.dtype)).straight_through
+def _logged(state: TrainState, epoch: Array, gradients) -> TrainState:
+    """What is kept from this epoch on, until the next entry."""
+    assert state.pruned is not None
+    later = jnp.arange(state.pruned.gradients.shape[0]) >= epoch
+    now = kept_counts(state.model.masks)
+    kept = {name: jnp.where(later, now[name], old) for name, old in state.pruned.kept.items()}
+    return state._replace(pruned=PruneLog(kept, state.pruned.gradients.at[epoch].set(gradients)))
+
+
+def _blank_log(masks, n_epoch: int) -> PruneLog | None:
+    if masks is None:
+        return None
+    kept = {name: jnp.full(n_epoch, n, jnp.int32) for name, n in kept_counts(masks).items()}
+    return PruneLog(kept, jnp.zeros(n_epoch, jnp.int32))
 
 
 def _through(params, masks):

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jax import Array
 
 from jgc.prune import Pruner
@@ -53,6 +55,17 @@ class Method(NamedTuple):
     def epochs(self) -> int:
         """Epochs of all phases together."""
         return sum(phase.epochs for phase in self.phases)
+
+
+def is_straight_through(build: Callable[[Array, Array], Pruner]) -> bool:
+    """Whether a method's pruned weights go on being trained, whatever the lane.
+
+    Example:
+        >>> from jgc.prune import global_magnitude
+        >>> is_straight_through(lambda sparsity, key: global_magnitude(sparsity))
+        False
+    """
+    return build(jnp.float32(0), jax.random.key_data(jax.random.key(0))).straight_through
 
 
 def check_method(method: Method) -> Method:

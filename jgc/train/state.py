@@ -64,6 +64,18 @@ class Best(NamedTuple):
     choice: Array
 
 
+class PruneLog(NamedTuple):
+    """What the pruner did in each epoch, for the cost of a training.
+
+    Attributes:
+        kept: Kept weights of each kernel by name, int32 `[n_epoch]`.
+        gradients: Gradients of all weights that its update formed, int32 `[n_epoch]`.
+    """
+
+    kept: dict[str, Array]
+    gradients: Array
+
+
 class TrainState(NamedTuple):
     """What the loop carries.
 
@@ -75,6 +87,7 @@ class TrainState(NamedTuple):
         loss: Mean training loss of each epoch so far, float32 `[n_epoch]`.
         val: Validation score of each epoch.
         test: Test score of each epoch.
+        pruned: What the pruner did; `None` where the method never prunes.
     """
 
     model: Model
@@ -84,6 +97,7 @@ class TrainState(NamedTuple):
     loss: Array
     val: Array
     test: Array
+    pruned: PruneLog | None = None
 
 
 class Start(NamedTuple):

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
 
 from jgc.prune.budget import global_
 from jgc.prune.compose import pruner
@@ -19,7 +18,7 @@ def _scores(params: Params, memory, **signals):
     slope = jax.grad(signal(signals, "loss", "grasp"))
     steepest = jax.lax.stop_gradient(slope(params))
 
-    def along(params: Params) -> Array:
+    def along(params: Params):
         return optax.tree.vdot(slope(params), steepest)
 
     # The Hessian times the gradient, in reverse twice: sums over edges have no forward mode.
@@ -27,8 +26,9 @@ def _scores(params: Params, memory, **signals):
     return jax.tree.map(lambda p, hg: (p * hg).astype(jnp.float32), params, curved)
 
 
-# w (H g): where it is negative, removing the weight would make the gradient longer.
-gradient_flow = Score(init=lambda params: (), scores=_scores)
+# w (H g): where it is negative, removing the weight would make the gradient longer. Its second
+# derivative is counted as two gradients.
+gradient_flow = Score(init=lambda params: (), scores=_scores, gradients=3)
 
 
 def grasp(

@@ -19,7 +19,7 @@ def _scores(params: Params, memory, **signals):
 
 
 # |w dL/dw| on one batch.
-saliency = Score(init=lambda params: (), scores=_scores)
+saliency = Score(init=lambda params: (), scores=_scores, gradients=1)
 
 
 def global_saliency(

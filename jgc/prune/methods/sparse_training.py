@@ -233,7 +233,7 @@ def _steepness(params: Params, memory, **signals):
 
 
 # |dL/dw|, of missing weights too.
-steepness = Score(init=lambda params: (), scores=_steepness)
+steepness = Score(init=lambda params: (), scores=_steepness, gradients=1)
 
 
 def _anew(key: Array) -> Score:
@@ -262,7 +262,7 @@ def _bounded(explore: float) -> Score:
         grads = slopes(params, signals, "rigl_ucb")
         return jax.tree.map(lambda g, n: jnp.abs(g + bonus / (n + 1.0)), grads, visits)
 
-    return Score(init, scores, observe)
+    return Score(init, scores, observe, gradients=1)
 
 
 def _named(budget: str) -> Budget:

@@ -79,7 +79,11 @@ def synflow(
 
         due = when.due(state.step, every)
         masks = jax.lax.cond(due, refreshed, lambda: state.masks)
-        info = PruneInfo(jnp.asarray(amount, jnp.float32), sparsity_of(masks, is_prunable))
+        info = PruneInfo(
+            jnp.asarray(amount, jnp.float32),
+            sparsity_of(masks, is_prunable),
+            jnp.where(due, rounds, 0),
+        )
         return PruneState(state.step + 1, masks, ()), info
 
     return Pruner(init, update)
