@@ -6,6 +6,8 @@ from jax import Array
 
 from jgc.prune import PruneState
 from jgc.train.descent import DescentState
+from jgc.train.grades import FreezeState
+from jgc.train.stopping import StopState
 
 Scalar = Any  # an array without axes: numpy's outside of a program, a traced one inside
 
@@ -75,6 +77,9 @@ class TrainState(NamedTuple):
         loss: Mean training loss of each epoch so far, float32 `[n_epoch]`.
         val: Validation score of each epoch.
         test: Test score of each epoch.
+        freeze: Of GradES; `None` without it.
+        stop: Of early stopping; `None` where all epochs run. Epochs that did not run have NaN for
+            loss and scores.
     """
 
     model: Model
@@ -84,6 +89,8 @@ class TrainState(NamedTuple):
     loss: Array
     val: Array
     test: Array
+    freeze: FreezeState | None = None
+    stop: StopState | None = None
 
 
 class Start(NamedTuple):
