@@ -166,6 +166,7 @@ def run_job(
             "test_oracle": best.oracle,
             **_sizes(job, found, config["bits"] or 32, model, artefact),
             **measured,
+            **_epochs(job, trained.state, i),
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
             "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
@@ -192,7 +193,7 @@ def train_job(
 def _train(job: Job, task: Problem, dense, folder, report) -> Trained:
     trained = train(
         job.plan.model, task, job.method, [_lane(job, *run) for run in job.runs],
-        optimiser=job.plan.optimiser, dense=None if dense is None else _begun(job, *dense),
+        optimiser=job.plan.optimiser, stopping=job.plan.stopping, dense=None if dense is None else _begun(job, *dense),
         folder=folder, report=report,
     )  # fmt: skip
     _check_numbers(job, trained.state)
@@ -246,7 +247,8 @@ def _said(phase: Phase) -> dict[str, Any]:
 
 
 def _check_numbers(job: Job, state: TrainState) -> None:
-    bad = ~np.isfinite(state.loss).all(1) | ~np.isfinite(state.best.val)
+    ran = True if state.stop is None else state.stop.ran
+    bad = (~np.isfinite(state.loss) & ran).any(1) | ~np.isfinite(state.best.val)
     if bad.any():
         seeds = sorted({seed for (_, seed), is_bad in zip(job.runs, bad, strict=True) if is_bad})
         raise ValueError(
@@ -323,6 +325,22 @@ def _sizes(
             by_degree = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
             sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in by_degree.items()}
     return sizes
+
+
+def _epochs(job: Job, state: TrainState, i: int) -> dict[str, Any]:
+    """Epochs that lane `i` ran, where it might have ended early, and that each matrix trained."""
+    if state.stop is None:
+        return {}
+    ran, told = state.stop.ran[i], {}
+    if state.freeze is not None:
+        begin = job.method.epochs - job.method.phases[-1].epochs
+        whole = int(ran[begin:].sum())
+        at = {name: int(epochs[i]) for name, epochs in state.freeze.frozen_at.items()}
+        told["epochs_by_layer"] = {
+            name.removesuffix("/kernel"): whole if epoch < 0 else epoch - begin
+            for name, epoch in at.items()
+        }
+    return {"epochs": int(ran.sum()), **told}
 
 
 def _lane(job: Job, level: Level, seed: int) -> Lane:

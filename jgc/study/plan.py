@@ -10,7 +10,7 @@ from jgc.data import Dataset, training_graph
 from jgc.models import GAT, GraphModel, for_task, named, task_of
 from jgc.study.method import Method as Words
 from jgc.study.recipe import Settings
-from jgc.train import Kfac, Method, Optimiser, Phase, check_metrics
+from jgc.train import GradES, Kfac, Method, Optimiser, Phase, Stopping, check_metrics
 from jgc.tree import PathPredicate, is_kernel, output_axis
 
 # Pruners that remove whole neurons; those of the last layer are the answers and stay.
@@ -77,6 +77,7 @@ class Plan(NamedTuple):
         settings: All settings that were used, defaults filled in.
         architecture: What a ready-made model says of itself; `None` where `settings` say all.
         n_out: Width of the answers; `None` for links, whose answers are products of embeddings.
+        stopping: What may end a phase early.
     """
 
     model: nn.Module
@@ -87,6 +88,7 @@ class Plan(NamedTuple):
     settings: Settings
     architecture: str | None = None
     n_out: int | None = None
+    stopping: Stopping = Stopping()
 
     def method(self, words: Words) -> Method:
         """The training method behind the words of a recipe, with this plan's lengths.
@@ -201,6 +203,7 @@ def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
         settings=used,
         architecture=" ".join(str(model).split()),
         n_out=None if dataset.task == "link" else dataset.n_class,
+        stopping=Stopping(used.patience, GradES(**used.grades) if used.grades else None),
     )
 
 
