@@ -193,8 +193,8 @@ def train_job(
 def _train(job: Job, task: Problem, dense, folder, report) -> Trained:
     trained = train(
         job.plan.model, task, job.method, [_lane(job, *run) for run in job.runs],
-        optimiser=job.plan.optimiser, stopping=job.plan.stopping, dense=None if dense is None else _begun(job, *dense),
-        folder=folder, report=report,
+        optimiser=job.plan.optimiser, stopping=job.plan.stopping,
+        dense=None if dense is None else _begun(job, *dense), folder=folder, report=report,
     )  # fmt: skip
     _check_numbers(job, trained.state)
     return trained
