@@ -46,7 +46,7 @@ CHARTS = {
 
 
 def write_figures(rows: Sequence[Mapping[str, Any]], folder: str | Path) -> list[Path]:
-    """Draws score against bytes and sparsity, what is kept of layers, learned bits, what froze when.
+    """Draws score against bytes and sparsity, and what happened inside.
 
     The files are the same, byte for byte, for the same rows and the same matplotlib.
 

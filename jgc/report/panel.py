@@ -186,7 +186,9 @@ def _freezing(members: Sequence[Summary]) -> list[Point]:
         trained = _entries(summary, "epochs_by_layer")
         if trained:
             bars = {**trained, "run": summary.values["epochs"]}
-            line = _line(summary.group, "sparsity", "bits")
+            group = summary.group
+            dense = group["method"] == "dense"
+            line = "dense" if dense else _line(group, "sparsity", "bits")
             points += [
                 Point(line, len(points) + i, bar.mean, bar.half_width or 0.0, name)
                 for i, (name, bar) in enumerate(bars.items())
