@@ -20,7 +20,7 @@ from cases import CASES, GRACE, PATIENCE  # noqa: E402
 from jgc.study.job import train_job  # noqa: E402
 
 SEEDS = range(100, 103)
-THRESHOLDS = [x * 10.0**-k for k in (5, 4, 3) for x in (1, 2, 3, 5, 8)] + [1e-2]
+THRESHOLDS = [x * 10.0**-k for k in (5, 4, 3) for x in (1, 1.5, 2, 3, 5, 8)] + [1e-2]
 
 
 def after_patience(val: np.ndarray) -> int:
@@ -49,7 +49,7 @@ def main(wanted: list[str]) -> None:
         print(case.dataset, case.model, "patience", told(ends, state))
         for threshold in THRESHOLDS:
             ends = [after_freezing(change, threshold) for change in changes]
-            print("   ", f"{threshold:.0e}", told(ends, state), flush=True)
+            print("   ", f"{threshold:.1e}", told(ends, state), flush=True)
 
 
 def told(ends: list[int], state) -> str:
