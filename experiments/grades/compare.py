@@ -8,6 +8,7 @@ rules are run one after the other, so that what else the machine does falls on b
 seconds of the process are taken as well as those of the clock. `table.py` reads both files.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -26,19 +27,19 @@ FOLDER = Path(__file__).parent
 SEEDS, ROUNDS = range(10), 2
 
 
-def rows(case: Case) -> None:
+def rows(cases: list[Case]) -> None:
     """All seeds of every rule, unless they are there."""
     store = Store(FOLDER)
-    for rule in ("patience", "grades", "full"):
+    for rule, case in itertools.product(("patience", "grades", "full"), cases):
         job = case.job(rule, SEEDS).without(store.keys())
         if job.runs:
             store.append(run_job(job).rows)
             print(case.dataset, case.model, rule, flush=True)
 
 
-def times(case: Case) -> None:
+def times(cases: list[Case]) -> None:
     """Seconds of compiling and running."""
-    for _ in range(ROUNDS):
+    for case, _ in itertools.product(cases, range(ROUNDS)):
         for rule in ("patience", "grades"):
             job = case.job(rule, SEEDS)
             job.task  # noqa: B018 - the data are made before the clock starts
@@ -56,6 +57,5 @@ def times(case: Case) -> None:
 
 if __name__ == "__main__":
     what, *wanted = sys.argv[1:]
-    for each in CASES:
-        if not wanted or f"{each.dataset}-{each.model}" in wanted:
-            {"rows": rows, "times": times}[what](each)
+    named = [case for case in CASES if not wanted or f"{case.dataset}-{case.model}" in wanted]
+    {"rows": rows, "times": times}[what](named)

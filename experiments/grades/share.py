@@ -26,8 +26,10 @@ def main(wanted: list[str]) -> None:
             continue
         times = measured(case)
         whole, evaluation = times[()][1], times["evaluation"][1]
-        print(f"{case.dataset} {case.model}: compile {times[()][0]:.2f} s, epoch {1e3 * whole:.2f} ms, "
-              f"of which evaluation {100 * evaluation / whole:.0f} %")  # fmt: skip
+        print(
+            f"{case.dataset} {case.model}: compile {times[()][0]:.1f} s, epoch {1e3 * whole:.1f} ms,"
+            f" {100 * evaluation / whole:.0f} % of it evaluation"
+        )
         for closed, (compile_s, epoch_s) in times.items():
             if closed not in ((), "evaluation"):
                 saved = whole - epoch_s
