@@ -90,6 +90,23 @@ def draw_bits(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
 
 
+def draw_freezing(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
+    """A bar for each matrix as long as it trained, from the first layer down; the run in grey."""
+    for point in panel.points:
+        name = "whole run" if point.label == "run" else point.line
+        colour = GREY.colour if point.label == "run" else look[point.line].colour
+        told = name in ax.get_legend_handles_labels()[1]
+        ax.barh(point.x, point.y, xerr=point.half_width or None, height=0.7, color=colour,
+                ecolor=INK, capsize=2.5, error_kw={"elinewidth": 1.0}, zorder=2.5,
+                label="_" if told else name)  # fmt: skip
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=7.5)
+    names = {p.x: p.label.removeprefix("encoder/") for p in panel.points}
+    ax.set_yticks(list(names), list(names.values()), fontsize=7.5)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("epochs trained")
+
+
 def _lines(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
     """Every line of the figure, with the panel's points; the key needs those without any, too."""
     size = 4.5 if len(panel.points) > CROWD else 6.5

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from jgc.report.draw import draw_bits, draw_bytes, draw_layers, draw_sparsity
+from jgc.report.draw import draw_bits, draw_bytes, draw_freezing, draw_layers, draw_sparsity
 from jgc.report.label import Label, place_labels
 from jgc.report.look import STYLE, Look, looks
-from jgc.report.panel import Panel, bit_panels, layer_panels, score_panels
+from jgc.report.panel import Panel, bit_panels, freeze_panels, layer_panels, score_panels
 
 
 class Chart(NamedTuple):
@@ -41,11 +41,12 @@ CHARTS = {
     "sparsity": Chart(partial(score_panels, x="sparsity"), draw_sparsity),
     "layers": Chart(layer_panels, draw_layers, width=4.7, key=False),
     "bits": Chart(bit_panels, draw_bits),
+    "freezing": Chart(freeze_panels, draw_freezing, width=4.7, key=False),
 }
 
 
 def write_figures(rows: Sequence[Mapping[str, Any]], folder: str | Path) -> list[Path]:
-    """Draws score against bytes and sparsity, kept fractions of layers, and learned bits.
+    """Draws score against bytes and sparsity, and what happened inside.
 
     The files are the same, byte for byte, for the same rows and the same matplotlib.
 

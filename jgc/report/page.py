@@ -29,6 +29,8 @@ _CAPTIONS = {
     "layer loses as much as the model; above it less. Means over seeds with bands of 95 %.",
     "bits": "Bits that the nodes learned for their features, by in-degree: means over nodes, sites "
     "and seeds, the sign bit included. Bars are 95 % intervals over seeds.",
+    "freezing": "Epochs that each matrix trained before GradES froze it, from the first layer "
+    "down, and epochs of the whole run: means over seeds with 95 % intervals.",
 }
 
 

@@ -82,6 +82,16 @@ def bit_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
     return _panels(rows, _bits)
 
 
+def freeze_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """Epochs that each matrix trained before GradES froze it, and epochs of the whole run.
+
+    Returns:
+        Panels with at least one point; lines are methods. Each matrix is one step on the x axis, in
+        the order of the model, and `label` is its name; the run is the last step of its method.
+    """
+    return _panels(rows, _freezing)
+
+
 def pareto(points: Sequence[Point], *, larger_is_better: bool) -> list[Point]:
     """The points that no other beats in both bytes and score, from small to large.
 
@@ -168,6 +178,22 @@ def _bits(members: Sequence[Summary]) -> list[Point]:
         for summary in members
         for name, bits in _entries(summary, "bits_by_degree").items()
     ]  # fmt: skip
+
+
+def _freezing(members: Sequence[Summary]) -> list[Point]:
+    points: list[Point] = []
+    for summary in members:
+        trained = _entries(summary, "epochs_by_layer")
+        if trained:
+            bars = {**trained, "run": summary.values["epochs"]}
+            group = summary.group
+            dense = group["method"] == "dense"
+            line = "dense" if dense else _line(group, "sparsity", "bits")
+            points += [
+                Point(line, len(points) + i, bar.mean, bar.half_width or 0.0, name)
+                for i, (name, bar) in enumerate(bars.items())
+            ]
+    return points
 
 
 def _entries(summary: Summary, table: str) -> dict[str, Any]:

@@ -170,6 +170,7 @@ def run_job(
             **_sizes(job, found, config["bits"] or 32, model, artefact),
             **measured,
             "train_flops": flops,
+            **_epochs(job, trained.state, i),
             "compile_s": round(trained.compile_s, 3),
             "wall_s": round(wall_s, 3),
             "device": f"{jax.devices()[0].device_kind} x{len(jax.local_devices())}",
@@ -196,8 +197,8 @@ def train_job(
 def _train(job: Job, task: Problem, dense, folder, report) -> Trained:
     trained = train(
         job.plan.model, task, job.method, [_lane(job, *run) for run in job.runs],
-        optimiser=job.plan.optimiser, dense=None if dense is None else _begun(job, *dense),
-        folder=folder, report=report,
+        optimiser=job.plan.optimiser, stopping=job.plan.stopping,
+        dense=None if dense is None else _begun(job, *dense), folder=folder, report=report,
     )  # fmt: skip
     _check_numbers(job, trained.state)
     return trained
@@ -250,7 +251,8 @@ def _said(phase: Phase) -> dict[str, Any]:
 
 
 def _check_numbers(job: Job, state: TrainState) -> None:
-    bad = ~np.isfinite(state.loss).all(1) | ~np.isfinite(state.best.val)
+    ran = True if state.stop is None else state.stop.ran
+    bad = (~np.isfinite(state.loss) & ran).any(1) | ~np.isfinite(state.best.val)
     if bad.any():
         seeds = sorted({seed for (_, seed), is_bad in zip(job.runs, bad, strict=True) if is_bad})
         raise ValueError(
@@ -342,16 +344,35 @@ def _train_flops(
         share = len(split.train) / len(dataset.graphs)
     kept = {} if log is None else {n: np.asarray(c[i]) for n, c in log.kept.items()}
     make = job.method.pruner
+    trained = np.concatenate([np.full(phase.epochs, phase.rate > 0) for phase in phases])
+    if state.stop is not None:
+        trained &= np.asarray(state.stop.ran[i])
     return training_flops(
         found,
         kept,
-        np.concatenate([np.full(phase.epochs, phase.rate > 0) for phase in phases]),
+        trained,
         share=share,
         steps=task.steps,
         n_params=sum(leaf.size for leaf in jax.tree.leaves(params)),
         gradients=None if log is None else np.asarray(log.gradients[i]),
         straight_through=make is not None and is_straight_through(make),
     )
+
+
+def _epochs(job: Job, state: TrainState, i: int) -> dict[str, Any]:
+    """Epochs that lane `i` ran, where it might have ended early, and that each matrix trained."""
+    if state.stop is None:
+        return {}
+    ran, told = state.stop.ran[i], {}
+    if state.freeze is not None:
+        begin = job.method.epochs - job.method.phases[-1].epochs
+        whole = int(ran[begin:].sum())
+        at = {name: int(epochs[i]) for name, epochs in state.freeze.frozen_at.items()}
+        told["epochs_by_layer"] = {
+            name.removesuffix("/kernel"): whole if epoch < 0 else epoch - begin
+            for name, epoch in at.items()
+        }
+    return {"epochs": int(ran.sum()), **told}
 
 
 def _lane(job: Job, level: Level, seed: int) -> Lane:

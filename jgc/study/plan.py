@@ -12,7 +12,7 @@ from jgc.study.course import Course, course
 from jgc.study.method import PRUNER_CHOICES
 from jgc.study.method import Method as Words
 from jgc.study.recipe import Settings
-from jgc.train import Kfac, Method, Optimiser, Phase, check_metrics
+from jgc.train import GradES, Kfac, Method, Optimiser, Phase, Stopping, check_metrics
 from jgc.tree import PathPredicate, is_kernel, output_axis
 
 # What every recipe of the literature agrees on; a row for a model comes over the one for its task.
@@ -76,6 +76,7 @@ class Plan(NamedTuple):
         settings: All settings that were used, defaults filled in.
         architecture: What a ready-made model says of itself; `None` where `settings` say all.
         n_out: Width of the answers; `None` for links, whose answers are products of embeddings.
+        stopping: What may end a phase early.
     """
 
     model: nn.Module
@@ -86,6 +87,7 @@ class Plan(NamedTuple):
     settings: Settings
     architecture: str | None = None
     n_out: int | None = None
+    stopping: Stopping = Stopping()
 
     def method(self, words: Words) -> Method:
         """The training method behind the words of a recipe, with this plan's lengths.
@@ -200,6 +202,7 @@ def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
         settings=used,
         architecture=" ".join(str(model).split()),
         n_out=None if dataset.task == "link" else dataset.n_class,
+        stopping=Stopping(used.patience, GradES(**used.grades) if used.grades else None),
     )
 
 

@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from jgc.study.method import Method, Name
 from jgc.study.rows import did_you_mean
@@ -18,11 +18,15 @@ CountOr0 = Annotated[StrictInt | None, Field(ge=0, description="a whole number >
 Rate = Annotated[StrictFloat | None, Field(ge=0, lt=1, description="a rate in [0, 1)")]
 Step = Annotated[StrictFloat | None, Field(gt=0, description="a number > 0")]
 Decay = Annotated[StrictFloat | None, Field(ge=0, description="a number >= 0")]
+Share = Annotated[StrictFloat | None, Field(gt=0, le=1, description="a share in (0, 1]")]
 Switch = Annotated[StrictBool | None, Field(description="true or false")]
 
 
 class Settings(Table):
-    """Settings of a model and its training; what is absent is the model's or the task's default."""
+    """Settings of a model and its training; what is absent is the model's or the task's default.
+
+    `patience` and `grades_threshold` each switch on a way to end early (`jgc.train.Stopping`).
+    """
 
     hidden: Count = None
     layers: Count = None
@@ -45,6 +49,32 @@ class Settings(Table):
     parts: Count = None
     kfac_damping: Step = None
     guess_power: Step = None
+    patience: Count = None
+    grades_threshold: Decay = None
+    grades_grace: Rate = None
+    grades_interval: Count = None
+    grades_max_frozen: Share = None
+    grades_rebuilds: CountOr0 = None
+
+    @model_validator(mode="after")
+    def _grades_has_a_threshold(self) -> "Settings":
+        if self.grades_threshold is None and self.grades:
+            raise ValueError(
+                f"`grades_{min(self.grades)}` needs `grades_threshold`: a number >= 0."
+            )
+        return self
+
+    @property
+    def grades(self) -> dict[str, Any]:
+        """The settings of `jgc.train.GradES` that are given, by its names; empty without it.
+
+        Example:
+            >>> Settings(grades_threshold=0.001, grades_grace=0.1).grades
+            {'threshold': 0.001, 'grace': 0.1}
+        """
+        given = self.model_dump(exclude_none=True)
+        start = "grades_"
+        return {n.removeprefix(start): given[n] for n in given if n.startswith(start)}
 
 
 class Run(Table):

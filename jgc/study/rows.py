@@ -40,6 +40,8 @@ FIELDS = {
     "macs": "amount",
     "bops": "amount",
     "train_flops": "amount",
+    "epochs": "count",
+    "epochs_by_layer": "table",
     "latency_ms": "amount",
     "latency_iqr_ms": "amount",
     "memory_bytes": "count",

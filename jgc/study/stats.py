@@ -16,11 +16,11 @@ GROUP = ("dataset", "split", "task", "model", "settings", "method", "sparsity", 
 
 ESTIMATED = (
     "val", "test", "test_oracle", "bits_features", "bytes_dense", "bytes_file", "macs", "bops",
-    "train_flops", "compile_s", "wall_s",
+    "train_flops", "epochs", "compile_s", "wall_s",
 )  # fmt: skip
 
 # Tables of numbers whose entries are estimated one by one.
-TABLES = ("layers", "bits_by_degree")
+TABLES = ("layers", "bits_by_degree", "epochs_by_layer")
 
 
 class Estimate(NamedTuple):

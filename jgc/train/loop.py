@@ -12,14 +12,24 @@ from jgc.forward import apply, sites
 from jgc.graph import GraphsTuple, SparseRows
 from jgc.prune import Pruner, apply_masks, kept_counts
 from jgc.train.descent import Descent, DescentState, Optimiser, learned_leaves, with_leaves
+from jgc.train.grades import frozen, hold
 from jgc.train.kfac import blank, precondition
 from jgc.train.method import Method, Phase, check_method, is_straight_through
 from jgc.train.metrics import larger_is_better
 from jgc.train.problem import Problem
 from jgc.train.state import Best, Lane, Model, PruneLog, Scalar, Start, TrainState
+from jgc.train.stopping import Stopping, check_stopping
+from jgc.tree import map_named, named_leaves
 
 
-def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Optimiser):
+def lane_program(
+    model: nn.Module,
+    task: Problem,
+    method: Method,
+    optimiser: Optimiser,
+    stopping: Stopping = Stopping(),  # noqa: B008 - immutable
+    closed: tuple[str, ...] = (),
+):
     """Builds the pure function that runs one lane from one epoch to another.
 
     Args:
@@ -27,6 +37,9 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
         task: From `jgc.train.problem`.
         method: What to do.
         optimiser: How to descend.
+        stopping: What may end a phase early. An epoch of a lane that has ended is skipped.
+        closed: Matrices that are frozen in every lane: their gradients are not computed. Such a
+            program only goes on with a phase, it begins nothing.
 
     Returns:
         `(init, run)`: `init(lane, data) -> TrainState` and
@@ -36,17 +49,20 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
         chunks of any length, and stopping between two chunks changes no bit.
     """
     check_method(method)
+    check_stopping(stopping)
     _check_curved(task, optimiser)
     begins = [sum(p.epochs for p in method.phases[:i]) for i in range(len(method.phases) + 1)]
 
     def init(lane: Lane, data) -> TrainState:
         selected = task.select(data, lane.split)
-        return _init(model, task, method, optimiser, lane, selected, _keys(lane))
+        state = _init(model, task, method, optimiser, lane, selected, _keys(lane))
+        return _watched(state, stopping)
 
     def run(state: TrainState, begun, data, start: Array, stop: Array) -> TrainState:
         lane, dense = begun
-        at_first = start == (0 if dense is None else dense.epochs)
-        state = jax.lax.cond(at_first, lambda: _begun(init(lane, data), dense), lambda: state)
+        if not closed:
+            at_first = start == (0 if dense is None else dense.epochs)
+            state = jax.lax.cond(at_first, lambda: _begun(init(lane, data), dense), lambda: state)
         data, keys = task.select(data, lane.split), _keys(lane)
         # Phases that run the same step share one loop: compile time counts.
         i = 0
@@ -54,7 +70,8 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
             j = i + 1
             while j < len(method.phases) and _same_step(method.phases[i], method.phases[j]):
                 j += 1
-            stage = _Stage(model, task, method, optimiser, keys, begins[i:j], method.phases[i:j])
+            spans = begins[i:j], method.phases[i:j]
+            stage = _Stage(model, task, method, optimiser, keys, *spans, stopping, closed)
             state = jax.lax.fori_loop(
                 jnp.maximum(start, begins[i]),
                 jnp.minimum(stop, begins[j]),
@@ -67,6 +84,18 @@ def lane_program(model: nn.Module, task: Problem, method: Method, optimiser: Opt
     return init, run
 
 
+def _watched(state: TrainState, stopping: Stopping) -> TrainState:
+    """The state with what early stopping begins a phase with; the past stays."""
+    epochs, freeze, stop = state.loss.shape[0], None, stopping.init(state.loss.shape[0])
+    if stopping.grades is not None:
+        freeze = stopping.grades.init(state.model.params, epochs)
+        if state.freeze is not None:
+            freeze = freeze._replace(change=state.freeze.change)
+    if stop is not None and state.stop is not None:
+        stop = stop._replace(ran=state.stop.ran)
+    return state._replace(freeze=freeze, stop=stop)
+
+
 def _begun(state: TrainState, dense: Start | None) -> TrainState:
     """The first state, as if the dense epochs had just been run."""
     if dense is None:
@@ -76,7 +105,11 @@ def _begun(state: TrainState, dense: Start | None) -> TrainState:
         name: getattr(state, name).at[: dense.epochs].set(getattr(dense, name))
         for name in ("loss", "val", "test")
     }
-    return state._replace(model=model, best=dense.best._replace(model=model), **history)
+    state = state._replace(model=model, best=dense.best._replace(model=model), **history)
+    if state.stop is None:
+        return state
+    ran = state.stop.ran.at[: dense.epochs].set(~jnp.isnan(dense.val))
+    return state._replace(stop=state.stop._replace(ran=ran))
 
 
 def _check_curved(task: Problem, optimiser: Optimiser) -> None:
@@ -103,12 +136,20 @@ class _Stage(NamedTuple):
     keys: "_Keys"
     begins: list[int]
     phases: tuple[Phase, ...]
+    stopping: Stopping = Stopping()
+    closed: tuple[str, ...] = ()
 
     def epoch(self, state: TrainState, lane: Lane, data, epoch: Array) -> TrainState:
         for begin, phase in zip(self.begins, self.phases, strict=True):
             if begin:
                 enter = functools.partial(self._enter, phase, lane, data, begin)
                 state = jax.lax.cond(epoch == begin, enter, lambda s: s, state)
+        run = functools.partial(self._run, lane=lane, data=data, epoch=epoch)
+        if state.stop is None:
+            return run(state)
+        return jax.lax.cond(state.stop.ended, lambda s: s, run, state)
+
+    def _run(self, state: TrainState, lane: Lane, data, epoch: Array) -> TrainState:
         state, settled = self._prune(state, lane, data, epoch)
         steps, rate = self.task.steps, self._rate(epoch)
 
@@ -124,8 +165,11 @@ class _Stage(NamedTuple):
 
     def _rate(self, epoch) -> Array:
         """The factor on the learning rate in this epoch, `[]`."""
-        phase = sum(epoch >= begin for begin in self.begins) - 1
-        return jnp.array([p.rate for p in self.phases], jnp.float32)[phase]
+        return jnp.array([p.rate for p in self.phases], jnp.float32)[self._phase(epoch)]
+
+    def _phase(self, epoch):
+        """Which of the phases this epoch is of, `[]`."""
+        return sum(epoch >= begin for begin in self.begins) - 1
 
     def _age(self, epoch) -> Array:
         """Epochs since the phase began, `[]`."""
@@ -149,7 +193,8 @@ class _Stage(NamedTuple):
         opt_state = _fresh(self.optimiser, self.method, model.params, model.quant)
         opt_state = opt_state._replace(curvature=state.opt_state.curvature)
         best = state.best._replace(**_nothing(self.task))
-        return state._replace(model=model, opt_state=opt_state, best=best)
+        state = state._replace(model=model, opt_state=opt_state, best=best)
+        return _watched(state, self.stopping)
 
     def _prune(self, state: TrainState, lane: Lane, data, epoch: Array) -> tuple[TrainState, Array]:
         """Updates the masks in pruning phases; says too whether the sparsity is the final one."""
@@ -216,6 +261,7 @@ class _Stage(NamedTuple):
         quantizer, pruner = self._quantizer(lane), self._pruner(lane)
 
         def loss_of(params, learned):
+            params = self._without_closed(params)
             quant = with_leaves(state.model.quant, learned)
             model = state.model._replace(params=params, quant=quant)
             if pruner is not None and pruner.straight_through:
@@ -232,12 +278,17 @@ class _Stage(NamedTuple):
             state = state._replace(prune=self._observed(pruner, state, grads, epoch))
             descent = _descent(self.optimiser, self.method, rate, lane.l2)
             opt_state = self._curved(state.opt_state, loss_of, free, layout, target, epoch)
+            freeze, held = self._frozen(state, grads, epoch)
+            grads = held(jax.tree.map(jnp.zeros_like, grads), grads)
             if opt_state.curvature is not None:
                 grads = precondition(opt_state.curvature, grads)
+            before = params, opt_state.params
             params, opt_state = descent.params(grads, opt_state, params, masks)
+            params, moments = held(before, (params, opt_state.params))
+            opt_state = opt_state._replace(params=moments)
             quant, opt_state = descent.quant(slopes, opt_state, model.quant, quantizer)
             model = model._replace(params=params, quant=quant, masks=masks)
-            return state._replace(model=model, opt_state=opt_state), loss
+            return state._replace(model=model, opt_state=opt_state, freeze=freeze), loss
 
         if self.task.steps == 1 and all(phase.rate for phase in self.phases):
             return descend(state)
@@ -257,6 +308,23 @@ class _Stage(NamedTuple):
             return state.prune
         seen = functools.partial(pruner.observe, params=state.model.params, grads=grads)
         return jax.lax.cond(self._pruning(epoch), seen, lambda p: p, state.prune)
+
+    def _without_closed(self, params):
+        """Parameters whose closed ones are constants to the gradient."""
+        if not self.closed:
+            return params
+        stop = jax.lax.stop_gradient
+        return map_named(lambda name, leaf: stop(leaf) if name in self.closed else leaf, params)
+
+    def _frozen(self, state: TrainState, grads, epoch):
+        """The monitor's next state, and `held(old, new)`, which holds what is frozen."""
+        grades, freeze, params = self.stopping.grades, state.freeze, state.model.params
+        if grades is None or freeze is None:
+            return None, lambda old, new: new
+        free = {n: g for n, g in named_leaves(grads).items() if n not in self.closed}
+        steps = [int(grades.grace * phase.epochs * self.task.steps) for phase in self.phases]
+        freeze = grades.update(freeze, free, epoch, jnp.array(steps)[self._phase(epoch)])
+        return freeze, functools.partial(hold, frozen(freeze, self.closed), params)
 
     def _curved(self, opt_state: DescentState, loss_of, free, layout, target, epoch):
         """The optimiser's state with the curvature measured anew where that is due."""
@@ -290,7 +358,11 @@ class _Stage(NamedTuple):
             model = model._replace(params=apply_masks(model.params, model.masks))
         now = Best(model, val, test, jnp.int32(epoch), oracle, choice)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
+        stop = state.stop
+        if stop is not None:
+            stop = self.stopping.update(stop, state.freeze, epoch, better, settled)
         return state._replace(
+            stop=stop,
             best=best._replace(oracle=jnp.where(settled, oracle, best.oracle)),
             loss=state.loss.at[epoch].set(loss),
             val=state.val.at[epoch].set(val),

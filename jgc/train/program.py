@@ -17,6 +17,7 @@ from jgc.train.loop import lane_program
 from jgc.train.method import Method, Phase
 from jgc.train.problem import Problem
 from jgc.train.state import Lane, Start, TrainState
+from jgc.train.stopping import Stopping
 
 
 class Trained(NamedTuple):
@@ -24,9 +25,9 @@ class Trained(NamedTuple):
 
     Attributes:
         state: Of every lane, leaves `[n_lane, ...]`, on the host.
-        compile_s: Seconds of tracing and compiling.
+        compile_s: Seconds of tracing and compiling, rebuilds included.
         run_s: Seconds of running, all lanes together.
-        traces: How often the lane function was traced: 1.
+        traces: How often the lane function was traced: 1, and once more for every rebuild.
     """
 
     state: TrainState
@@ -42,6 +43,7 @@ def train(
     lanes: list[Lane],
     *,
     optimiser: Optimiser = Optimiser(),  # noqa: B008 - immutable
+    stopping: Stopping = Stopping(),  # noqa: B008 - immutable
     dense: Start | None = None,
     chunk: int = 50,
     folder: str | Path | None = None,
@@ -55,6 +57,8 @@ def train(
         method: What to do.
         lanes: Runs of the front, at least one (`lane`).
         optimiser: How to descend.
+        stopping: What may end a phase early. A lane that has ended costs nothing more, and the
+            phase is over when all lanes have ended.
         dense: What the first phase would do, done before: leaves `[n_lane, ...]`, from `starts`.
         chunk: Epochs between two looks at the outside (progress, checkpoint), >= 1. The result
             does not depend on it.
@@ -66,9 +70,9 @@ def train(
         A `Trained`.
 
     Raises:
-        ValueError: for no lanes, `chunk` < 1, a lane's split that the task does not have, a
-            `dense` that is not the method's first phase, or a checkpoint of something else in
-            `folder`.
+        ValueError: for no lanes, `chunk` < 1, a setting out of its range, a lane's split that the
+            task does not have, a `dense` that is not the method's first phase, or a checkpoint of
+            something else in `folder`.
 
     Example:
         >>> import jgc.data, jgc.train
@@ -90,14 +94,7 @@ def train(
     mesh = lane_mesh(len(lanes))
     begun = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), dense
     begun, n_lane = fill(begun, mesh)
-    init, run = lane_program(model, task, method, optimiser)
-    traces = 0
-
-    def counted(*args):
-        nonlocal traces
-        traces += 1
-        return run(*args)
-
+    init, _ = lane_program(model, task, method, optimiser, stopping)
     begun = jax.device_put(begun, on_lanes(mesh))
     data = jax.device_put(task.data, everywhere(mesh))
     began = time.perf_counter()
@@ -107,31 +104,69 @@ def train(
     )
     kept, state, done = None, None, 0
     if folder is not None:
-        kept = Checkpoint(folder, _identity(model, task, method, optimiser, lanes, dense))
+        named = _identity(model, task, method, optimiser, stopping, lanes, dense)
+        kept = Checkpoint(folder, named)
         state, done = kept.restore(shapes)
     if state is None:
         state, done = jax.tree.map(_blank, shapes), 0 if dense is None else dense.epochs
-    moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere(mesh))
-    jitted = jax.jit(over_lanes(counted, mesh), donate_argnums=0)
-    # A finished run that is only looked up again needs no program.
-    compiled: Any = None
-    if done < method.epochs:
-        compiled = jitted.lower(shapes, begun, data, moment, moment).compile(_options(mesh))
-    compile_s = time.perf_counter() - began
 
-    began = time.perf_counter()
+    def build(closed):
+        return lane_program(model, task, method, optimiser, stopping, closed)[1]
+
+    programs = _Programs(build, mesh, (shapes, begun, data))
+    programs.compile_s = time.perf_counter() - began
+    began, compiled_s = time.perf_counter(), programs.compile_s
     while done < method.epochs:
-        stop = min(done + chunk, method.epochs)
+        begin, end = _span(method, done)
+        program = programs.without(stopping.closed(state.freeze, state.stop, begin, done))
+        stop = stopping.cut((begin, end), done, min(done + chunk, method.epochs))
         ends = jax.device_put((np.int32(done), np.int32(stop)), everywhere(mesh))
-        state = jax.block_until_ready(compiled(state, begun, data, *ends))
+        state = jax.block_until_ready(program(state, begun, data, *ends))
         done = stop
+        if state.stop is not None and stop < end and np.asarray(state.stop.ended).all():
+            done = end
         if kept is not None:
             kept.save(state, done)
         if report is not None:
             report(done, method.epochs)
-    run_s = time.perf_counter() - began
+    run_s = time.perf_counter() - began - (programs.compile_s - compiled_s)
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[:n_lane], state)
-    return Trained(state, compile_s, run_s, traces)
+    return Trained(state, programs.compile_s, run_s, programs.traces)
+
+
+class _Programs:
+    """The compiled program, and those that were rebuilt without some gradients."""
+
+    def __init__(self, build: Callable[[tuple[str, ...]], Callable], mesh, shapes: tuple):
+        self._build, self._mesh, self._shapes = build, mesh, shapes
+        self._compiled: dict[tuple[str, ...], Any] = {}
+        self.compile_s, self.traces = 0.0, 0
+
+    def without(self, closed: tuple[str, ...]):
+        """The program that computes no gradients of the matrices `closed`."""
+        if closed not in self._compiled:
+            began = time.perf_counter()
+            self._compiled[closed] = self._compile(closed)
+            self.compile_s += time.perf_counter() - began
+        return self._compiled[closed]
+
+    def _compile(self, closed: tuple[str, ...]):
+        run = self._build(closed)
+
+        def counted(*args):
+            self.traces += 1
+            return run(*args)
+
+        moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere(self._mesh))
+        jitted = jax.jit(over_lanes(counted, self._mesh), donate_argnums=0)
+        return jitted.lower(*self._shapes, moment, moment).compile(_options(self._mesh))
+
+
+def _span(method: Method, epoch: int) -> tuple[int, int]:
+    """First epoch of the phase that an epoch is of, and of the phase after it."""
+    ends = np.cumsum([phase.epochs for phase in method.phases])
+    phase = int(np.searchsorted(ends, epoch, side="right"))
+    return int(ends[phase]) - method.phases[phase].epochs, int(ends[phase])
 
 
 def starts(state: TrainState) -> Start:
@@ -219,9 +254,11 @@ def _options(mesh) -> dict[str, Any]:
     return {"xla_backend_optimization_level": 1} if on_cpu else {}
 
 
-def _identity(model, task: Problem, method: Method, optimiser, lanes, dense) -> tuple:
-    """What a checkpoint belongs to; a method's functions go by its name, all else by value."""
+def _identity(model, task: Problem, method: Method, optimiser, stopping, lanes, dense) -> tuple:
+    """What a checkpoint belongs to; functions go by their name, all else by value."""
     described = str(model), task.metric, task.choose, method.name, method.phases, optimiser, lanes
+    if stopping != Stopping():  # Checkpoints without early stopping keep their old identity.
+        described = *described, stopping.named()
     return *described, fingerprint((task.data, dense))
 
 

@@ -6,6 +6,8 @@ from jax import Array
 
 from jgc.prune import PruneState
 from jgc.train.descent import DescentState
+from jgc.train.grades import FreezeState
+from jgc.train.stopping import StopState
 
 Scalar = Any  # an array without axes: numpy's outside of a program, a traced one inside
 
@@ -88,6 +90,9 @@ class TrainState(NamedTuple):
         val: Validation score of each epoch.
         test: Test score of each epoch.
         pruned: What the pruner did; `None` where the method never prunes.
+        freeze: Of GradES; `None` without it.
+        stop: Of early stopping; `None` where all epochs run. Epochs that did not run have NaN for
+            loss and scores.
     """
 
     model: Model
@@ -98,6 +103,8 @@ class TrainState(NamedTuple):
     val: Array
     test: Array
     pruned: PruneLog | None = None
+    freeze: FreezeState | None = None
+    stop: StopState | None = None
 
 
 class Start(NamedTuple):

@@ -89,7 +89,7 @@ DEGREES = ("0", "1", "2", "3-4", "5-8", "9-16", "17-32", "33-64", "65-128", "129
 
 
 def with_insides(rows: list[dict], n_layer=12) -> list[dict]:
-    """The rows with what pruning kept of each layer, and the bits that nodes learned."""
+    """The rows with what pruning kept of each layer, the bits that nodes learned, what froze."""
     return [check_row({**row, **_insides(row, n_layer)}) for row in rows]
 
 
@@ -101,6 +101,9 @@ def _insides(row: dict, n_layer: int) -> dict:
             name: float(np.clip((1 - row["sparsity"]) ** (1 / scale) + wobble, 0, 1))
             for name, scale in [*LAYERS.items()][:n_layer]
         }
+    if row["method"] == "dense":
+        found["epochs"] = 60 + row["seed"]
+        found["epochs_by_layer"] = {name: 5 * i + row["seed"] for i, name in enumerate(LAYERS)}
     if row["method"].startswith("a2q"):
         found["bits_by_degree"] = {
             name: 1.5 + 0.5 * i + (i + 1) * wobble for i, name in enumerate(DEGREES)

@@ -36,7 +36,8 @@ def test_a_figure_is_written_where_rows_have_what_it_shows(tmp_path):
     assert names(rows[:1]) == ["bytes"]
     assert names(rows) == ["bytes", "sparsity"]
     whole = with_insides(rows)
-    assert names(whole[:2]) == ["bytes", "sparsity", "layers"]
+    assert names(whole[1:2]) == ["bytes", "sparsity", "layers"]
+    assert names(whole[:1]) == ["bytes", "freezing"]
     assert names(whole[2:]) == ["bytes", "bits"]
     assert names(whole) == list(CHARTS)
 
@@ -82,6 +83,16 @@ def test_ranges_of_in_degrees_do_not_overlap():
     assert [(t.get_position()[0], t.get_text()) for t in ax.get_xticklabels()] == [
         (0, "1"), (2, "3-4"),
     ]  # fmt: skip
+
+
+def test_a_bar_is_as_long_as_its_matrix_trained():
+    rows = [{"dataset": "cora", "task": "node", "model": "gcn", "method": "dense", "seed": seed,
+             "metric": "accuracy", "epochs": 60, "epochs_by_layer": {"conv1": at, "conv2": 60}}
+            for seed, at in enumerate((30, 40))]  # fmt: skip
+    _, ax = drawn(rows, "freezing")
+    assert [bar.get_width() for bar in ax.patches] == [35, 60, 60]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["conv1", "conv2", "run"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # The first layer on top.
 
 
 def test_labels_cover_neither_each_other_nor_the_dots(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from jgc.report.panel import CROWD as MANY
-from jgc.report.panel import Point, bit_panels, layer_panels, pareto, score_panels
+from jgc.report.panel import Point, bit_panels, freeze_panels, layer_panels, pareto, score_panels
 from tests.report.cases import CROWD, METHODS, RUNS, study
 
 
@@ -90,3 +90,19 @@ def test_bits_by_hand():
     ]  # fmt: skip
     assert panel.points[3].half_width == pytest.approx(12.706, rel=1e-4)
     assert bit_panels(rows[-1:]) == []
+
+
+def test_freezing_by_hand():
+    rows = [
+        row("dense", 0, epochs=50, epochs_by_layer={"conv1": 20, "conv2": 50}),
+        row("dense", 1, epochs=50, epochs_by_layer={"conv1": 30, "conv2": 50}),
+        row("qat", 0, bits=8, epochs=40, epochs_by_layer={"conv1": 10, "conv2": 40}),
+        row("global", 0, sparsity=0.5, epochs=90),
+    ]
+    (panel,) = freeze_panels(rows)
+    assert [(p.line, p.x, p.y, p.label) for p in panel.points] == [
+        ("dense", 0, 25, "conv1"), ("dense", 1, 50, "conv2"), ("dense", 2, 50, "run"),
+        ("qat 8 bit", 3, 10, "conv1"), ("qat 8 bit", 4, 40, "conv2"), ("qat 8 bit", 5, 40, "run"),
+    ]  # fmt: skip
+    assert panel.points[0].half_width == pytest.approx(5 * 12.706, rel=1e-4)
+    assert freeze_panels(rows[-1:]) == []

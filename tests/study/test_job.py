@@ -179,3 +179,18 @@ def test_what_begins_in_another_way_takes_only_the_test_scores():
     np.testing.assert_array_equal(with_dense.trained.state.loss, alone.trained.state.loss)
     assert with_dense.rows[0]["dense_test"] == state.best.test[0]
     assert "dense_test" not in alone.rows[0]
+
+
+def test_rows_tell_when_a_run_ended_and_a_matrix_froze(programs):
+    del programs
+    stop = SETTINGS.model_copy(update={"epochs": 20, "grades_threshold": 1e6, "grades_grace": 0.25})
+    runs = [(Level(), seed) for seed in range(2)]
+    todo = job(tiny_nodes(), "mlp", "dense", runs, stop)
+    for row in run_job(todo).rows:
+        assert check_row(row)["epochs"] == 6 and row["config"]["settings"]["grades_grace"] == 0.25
+        assert row["epochs_by_layer"] == {"linear1": 5, "linear2": 5}
+    waiting = SETTINGS.model_copy(update={"epochs": 40, "patience": 2})
+    rows = run_job(job(tiny_nodes(), "mlp", "dense", runs, waiting)).rows
+    assert all(row["epochs"] < 40 and "epochs_by_layer" not in row for row in rows)
+    settings = [todo.config(Level(), 0)["settings"], rows[0]["config"]["settings"]]
+    assert "patience" not in settings[0] and settings[1]["patience"] == 2

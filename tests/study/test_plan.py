@@ -9,7 +9,7 @@ from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Method, Settings
 from jgc.study.course import course
 from jgc.study.plan import build, method_of, of_model, plan
-from jgc.train import Kfac, Phase
+from jgc.train import GradES, Kfac, Phase, Stopping
 from jgc.train.method import check_method
 from tests.study.cases import words
 from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes
@@ -177,3 +177,13 @@ def test_choices_reach_the_quantiser(monkeypatch):
     assert build is not None
     build(8)
     assert given == {"ranges": "abs", "clip_gradient": False}
+
+
+def test_early_stopping_is_as_the_recipe_says():
+    data = tiny_nodes()
+    assert plan(data, "gcn").stopping == Stopping()
+    assert plan(data, "gcn", Settings(patience=7)).stopping == Stopping(patience=7)
+    settings = Settings(grades_threshold=0.1, grades_interval=2, grades_rebuilds=1)
+    assert plan(data, "gcn", settings).stopping.grades == GradES(0.1, interval=2, rebuilds=1)
+    with pytest.raises(ValueError, match="`grades_grace` needs `grades_threshold`"):
+        Settings(grades_grace=0.5)
