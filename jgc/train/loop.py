@@ -1,23 +1,33 @@
 """The training loop as one compiled program: epochs inside, lanes mapped over it."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.forward import apply, sites
-from jgc.graph import GraphsTuple, SparseRows
-from jgc.prune import Pruner, apply_masks, kept_counts
-from jgc.train.descent import Descent, DescentState, Optimiser, learned_leaves, with_leaves
+from jgc.forward import apply
+from jgc.prune import Pruner, apply_masks
+from jgc.train.begin import (
+    Keys,
+    begun_from,
+    descent_of,
+    fresh_moments,
+    init_state,
+    keys_of,
+    nothing,
+    watched,
+)
+from jgc.train.descent import DescentState, Optimiser, learned_leaves, with_leaves
 from jgc.train.grades import frozen, hold
-from jgc.train.kfac import blank, precondition
-from jgc.train.method import Method, Phase, check_method, is_straight_through
+from jgc.train.kfac import precondition
+from jgc.train.method import Method, Phase, check_method
 from jgc.train.metrics import larger_is_better
 from jgc.train.problem import Problem
-from jgc.train.state import Best, Lane, Model, PruneLog, Scalar, Start, TrainState
+from jgc.train.pruning import logged, observed, penalty, signals, through
+from jgc.train.state import Best, Lane, Model, TrainState
 from jgc.train.stopping import Stopping, check_stopping
 from jgc.tree import map_named, named_leaves
 
@@ -55,15 +65,17 @@ def lane_program(
 
     def init(lane: Lane, data) -> TrainState:
         selected = task.select(data, lane.split)
-        state = _init(model, task, method, optimiser, lane, selected, _keys(lane))
-        return _watched(state, stopping)
+        state = init_state(model, task, method, optimiser, lane, selected, keys_of(lane))
+        return watched(state, stopping)
 
     def run(state: TrainState, begun, data, start: Array, stop: Array) -> TrainState:
         lane, dense = begun
         if not closed:
             at_first = start == (0 if dense is None else dense.epochs)
-            state = jax.lax.cond(at_first, lambda: _begun(init(lane, data), dense), lambda: state)
-        data, keys = task.select(data, lane.split), _keys(lane)
+            state = jax.lax.cond(
+                at_first, lambda: begun_from(init(lane, data), dense), lambda: state
+            )
+        data, keys = task.select(data, lane.split), keys_of(lane)
         # Phases that run the same step share one loop: compile time counts.
         i = 0
         while i < len(method.phases):
@@ -82,34 +94,6 @@ def lane_program(
         return state
 
     return init, run
-
-
-def _watched(state: TrainState, stopping: Stopping) -> TrainState:
-    """The state with what early stopping begins a phase with; the past stays."""
-    epochs, freeze, stop = state.loss.shape[0], None, stopping.init(state.loss.shape[0])
-    if stopping.grades is not None:
-        freeze = stopping.grades.init(state.model.params, epochs)
-        if state.freeze is not None:
-            freeze = freeze._replace(change=state.freeze.change)
-    if stop is not None and state.stop is not None:
-        stop = stop._replace(ran=state.stop.ran)
-    return state._replace(freeze=freeze, stop=stop)
-
-
-def _begun(state: TrainState, dense: Start | None) -> TrainState:
-    """The first state, as if the dense epochs had just been run."""
-    if dense is None:
-        return state
-    model = dense.best.model._replace(masks=state.model.masks, quant=state.model.quant)
-    history = {
-        name: getattr(state, name).at[: dense.epochs].set(getattr(dense, name))
-        for name in ("loss", "val", "test")
-    }
-    state = state._replace(model=model, best=dense.best._replace(model=model), **history)
-    if state.stop is None:
-        return state
-    ran = state.stop.ran.at[: dense.epochs].set(~jnp.isnan(dense.val))
-    return state._replace(stop=state.stop._replace(ran=ran))
 
 
 def _check_curved(task: Problem, optimiser: Optimiser) -> None:
@@ -133,7 +117,7 @@ class _Stage(NamedTuple):
     task: Problem
     method: Method
     optimiser: Optimiser
-    keys: "_Keys"
+    keys: Keys
     begins: list[int]
     phases: tuple[Phase, ...]
     stopping: Stopping = Stopping()
@@ -185,16 +169,16 @@ class _Stage(NamedTuple):
             keys = self.keys
             if phase.fresh:
                 keys = keys._replace(init=jax.random.fold_in(keys.init, begin))
-            drawn = _init(
+            drawn = init_state(
                 self.architecture, self.task, self.method, self.optimiser, lane, data, keys
             ).model
             params = drawn.params if model.masks is None else apply_masks(drawn.params, model.masks)
             model = model._replace(params=params, stats=drawn.stats)
-        opt_state = _fresh(self.optimiser, self.method, model.params, model.quant)
+        opt_state = fresh_moments(self.optimiser, self.method, model.params, model.quant)
         opt_state = opt_state._replace(curvature=state.opt_state.curvature)
-        best = state.best._replace(**_nothing(self.task))
+        best = state.best._replace(**nothing(self.task))
         state = state._replace(model=model, opt_state=opt_state, best=best)
-        return _watched(state, self.stopping)
+        return watched(state, self.stopping)
 
     def _prune(self, state: TrainState, lane: Lane, data, epoch: Array) -> tuple[TrainState, Array]:
         """Updates the masks in pruning phases; says too whether the sparsity is the final one."""
@@ -203,20 +187,21 @@ class _Stage(NamedTuple):
             return state, jnp.bool_(True)
 
         def update(state: TrainState):
-            assert state.prune is not None  # `_init` made it, as there is a pruner
+            assert state.prune is not None  # `init_state` made it, as there is a pruner
             model, opt_state = state.model, state.opt_state
-            signals = self._signals(state, data, epoch)
-            prune, info = pruner.update(state.prune, model.params, **signals)
+            key = jax.random.fold_in(self.keys.train, epoch * self.task.steps)
+            told = signals(self.task, self._plain, state, data, epoch, key)
+            prune, info = pruner.update(state.prune, model.params, **told)
             params = model.params
             if not pruner.straight_through:
                 params = apply_masks(params, prune.masks)
                 if pruner.regrows:
                     grown = jax.tree.map(lambda new, old: new & ~old, prune.masks, model.masks)
-                    opt_state = _descent(self.optimiser, self.method).forget(opt_state, grown)
+                    opt_state = descent_of(self.optimiser, self.method).forget(opt_state, grown)
             model = model._replace(params=params, masks=prune.masks)
             settled = info.target >= lane.sparsity - 1e-6
             state = state._replace(prune=prune, model=model, opt_state=opt_state)
-            return _logged(state, epoch, info.gradients), settled
+            return logged(state, epoch, info.gradients), settled
 
         return jax.lax.cond(self._pruning(epoch), update, lambda s: (s, jnp.bool_(True)), state)
 
@@ -234,49 +219,32 @@ class _Stage(NamedTuple):
             for begin, phase in zip(self.begins, self.phases, strict=True)
             if phase.prune
         ]
-        return jnp.any(jnp.stack([(epoch >= a) & (epoch < b) for a, b in spans]))
-
-    def _signals(self, state: TrainState, data, epoch) -> dict[str, Any]:
-        """What a pruner may ask for, see `jgc.prune.types.UpdateFn`; masks are no part of it."""
-        key = jax.random.fold_in(self.keys.train, epoch * self.task.steps)
-        bare = state.model._replace(masks=None)
-
-        def loss(params):
-            graph, layout, target = self.task.batch(data, epoch, 0, key)
-            out, _, own = self._forward(bare._replace(params=params), None, graph, layout, key)
-            return self.task.loss(out, target) + own
-
-        def flow(params):
-            graph, layout, _ = self.task.batch(data, epoch, 0, key)
-            model = bare._replace(params=params)
-            return jnp.sum(self._forward(model, None, _of_ones(graph), layout)[0])
-
-        late = jnp.stack([state.loss[epoch - 1], state.loss[jnp.maximum(epoch - 2, 0)]])
-        return {"loss": loss, "flow": flow, "mean_loss": jnp.mean(late)}
+        return jnp.array([(epoch >= a) & (epoch < b) for a, b in spans], bool).any()
 
     def _step(self, state: TrainState, lane: Lane, data, epoch, i, rate: Array):
         """One optimisation step; an empty batch, padding of a shorter epoch, changes nothing."""
         key = jax.random.fold_in(self.keys.train, epoch * self.task.steps + i)
         graph, layout, target = self.task.batch(data, epoch, i, key)
         quantizer, pruner = self._quantizer(lane), self._pruner(lane)
+        inside = self._pruning(epoch)
 
         def loss_of(params, learned):
             params = self._without_closed(params)
             quant = with_leaves(state.model.quant, learned)
             model = state.model._replace(params=params, quant=quant)
             if pruner is not None and pruner.straight_through:
-                model = model._replace(params=_through(params, model.masks), masks=None)
+                model = model._replace(params=through(params, model.masks), masks=None)
             out, model, own = self._forward(model, quantizer, graph, layout, key)
             cost = 0.0 if quantizer is None else quantizer.cost(model.quant)
             loss = self.task.loss(out, target) + own + cost
-            return loss + self._penalty(pruner, state, params, epoch), (loss, model)
+            return loss + penalty(pruner, state, params, inside), (loss, model)
 
         def descend(state):
             params, masks = state.model.params, state.model.masks
             free = params, learned_leaves(quantizer, state.model.quant)
             (_, (loss, model)), (grads, slopes) = jax.value_and_grad(loss_of, (0, 1), True)(*free)
-            state = state._replace(prune=self._observed(pruner, state, grads, epoch))
-            descent = _descent(self.optimiser, self.method, rate, lane.l2)
+            state = observed(pruner, state, grads, inside)
+            descent = descent_of(self.optimiser, self.method, rate, lane.l2)
             opt_state = self._curved(state.opt_state, loss_of, free, layout, target, epoch)
             freeze, held = self._frozen(state, grads, epoch)
             grads = held(jax.tree.map(jnp.zeros_like, grads), grads)
@@ -294,20 +262,6 @@ class _Stage(NamedTuple):
             return descend(state)
         due = (rate > 0) & layout.graph_mask.any()
         return jax.lax.cond(due, descend, lambda s: (s, jnp.float32(0)), state)
-
-    def _penalty(self, pruner: Pruner | None, state: TrainState, params, epoch):
-        """What the pruner adds to the loss in phases that prune."""
-        if pruner is None or pruner.penalty is None or state.prune is None:
-            return 0.0
-        added = functools.partial(pruner.penalty, state.prune)
-        return jax.lax.cond(self._pruning(epoch), added, lambda p: jnp.float32(0), params)
-
-    def _observed(self, pruner: Pruner | None, state: TrainState, grads, epoch):
-        """The pruner's state after it saw a gradient, in phases that prune."""
-        if pruner is None or pruner.observe is None:
-            return state.prune
-        seen = functools.partial(pruner.observe, params=state.model.params, grads=grads)
-        return jax.lax.cond(self._pruning(epoch), seen, lambda p: p, state.prune)
 
     def _without_closed(self, params):
         """Parameters whose closed ones are constants to the gradient."""
@@ -392,101 +346,9 @@ class _Stage(NamedTuple):
         quant = model.quant if quantizer is None else quant
         return out, model._replace(quant=quant, stats=stats), own
 
+    def _plain(self, model: Model, graph, layout, key=None):
+        return self._forward(model, None, graph, layout, key)
+
     def _quantizer(self, lane: Lane):
         build = self.method.quantizer
         return build(lane.bits) if build is not None and self.phases[0].quantize else None
-
-
-class _Keys(NamedTuple):
-    init: Array
-    train: Array
-    prune: Array
-
-
-def _keys(lane: Lane) -> _Keys:
-    init, train, prune = jax.random.split(jax.random.key(lane.seed), 3)
-    # A pruner may carry its key; as raw words it is saved, compared and blanked like any array.
-    return _Keys(init, train, jax.random.key_data(prune))
-
-
-def _init(
-    architecture, task: Problem, method: Method, optimiser, lane: Lane, data, keys: "_Keys"
-) -> TrainState:
-    graph, layout, _ = task.batch(data, 0, 0, keys.train)
-    variables = dict(architecture.init(keys.init, graph, layout))
-    params = variables.pop("params")
-    variables.pop("losses", None)  # Sown anew in every step, no part of the model.
-    prune = quant = None
-    if method.pruner is not None:
-        prune = method.pruner(lane.sparsity, keys.prune).init(params)
-    if method.quantizer is not None:
-        places = sites(architecture, {"params": params, **variables}, graph, layout)
-        quant = method.quantizer(lane.bits).init(params, places)
-    model = Model(params, variables, None if prune is None else prune.masks, quant)
-    curvature = None
-    if optimiser.kfac is not None:
-        curvature = blank(architecture, {"params": params, **variables}, graph, layout)
-    history = jnp.full(method.epochs, jnp.nan)
-    return TrainState(
-        model=model,
-        opt_state=_fresh(optimiser, method, params, quant)._replace(curvature=curvature),
-        prune=prune,
-        best=Best(model, test=jnp.float32(jnp.nan), epoch=jnp.int32(-1), **_nothing(task)),
-        loss=history,
-        val=history,
-        test=history,
-        pruned=_blank_log(model.masks, method.epochs),
-    )
-
-
-def _fresh(optimiser: Optimiser, method: Method, params, quant):
-    """Moments of a new phase; which leaves of `quant` are learned does not depend on the lane."""
-    quantizer = None if method.quantizer is None else method.quantizer(jnp.int32(8))
-    return _descent(optimiser, method).init(params, learned_leaves(quantizer, quant))
-
-
-def _descent(optimiser: Optimiser, method: Method, rate: Scalar = 1.0, l2: Scalar = 0.0) -> Descent:
-    decay = l2 if method.l2 else optimiser.weight_decay
-    holds = method.pruner is not None and not is_straight_through(method.pruner)
-    return Descent(optimiser._replace(weight_decay=decay), holds, rate)
-
-
-def _logged(state: TrainState, epoch: Array, gradients) -> TrainState:
-    """What is kept from this epoch on, until the next entry."""
-    assert state.pruned is not None
-    later = jnp.arange(state.pruned.gradients.shape[0]) >= epoch
-    now = kept_counts(state.model.masks)
-    kept = {name: jnp.where(later, now[name], old) for name, old in state.pruned.kept.items()}
-    return state._replace(pruned=PruneLog(kept, state.pruned.gradients.at[epoch].set(gradients)))
-
-
-def _blank_log(masks, n_epoch: int) -> PruneLog | None:
-    if masks is None:
-        return None
-    kept = {name: jnp.full(n_epoch, n, jnp.int32) for name, n in kept_counts(masks).items()}
-    return PruneLog(kept, jnp.zeros(n_epoch, jnp.int32))
-
-
-def _through(params, masks):
-    """Masked parameters whose gradient reaches all of them."""
-    masked = apply_masks(params, masks)
-    return jax.tree.map(lambda p, m: p + jax.lax.stop_gradient(m - p), params, masked)
-
-
-def _of_ones(graph: GraphsTuple) -> GraphsTuple:
-    """The graph with features of 1; where they are stored sparsely, only those that are stored."""
-    nodes = graph.nodes
-    if isinstance(nodes, SparseRows):
-        return graph._replace(nodes=nodes._replace(values=jnp.ones_like(nodes.values)))
-    floats = jnp.issubdtype(nodes.dtype, jnp.floating)
-    return graph._replace(nodes=jnp.ones_like(nodes)) if floats else graph
-
-
-def _nothing(task: Problem) -> dict[str, Array]:
-    """Scores that any epoch beats."""
-    worst = _worst(task.metric)
-    return {"val": worst, "oracle": worst, "choice": _worst(task.choose or task.metric)}
-
-
-def _worst(metric: str) -> Array:
-    return jnp.float32(-jnp.inf if larger_is_better(metric) else jnp.inf)
