@@ -32,7 +32,10 @@ class SkipGram(NamedTuple):
     batch: int = 1024
 
 
-def skip_gram(walks, *, n_node: int, key: Array, settings: SkipGram = SkipGram()) -> Array:
+_USUAL = SkipGram()
+
+
+def skip_gram(walks, *, n_node: int, key: Array, settings: SkipGram = _USUAL) -> Array:
     """Vectors of nodes, from the company that they keep in walks.
 
     Differs: word2vec takes one pair after the other. Here the walks of a batch move their vectors
@@ -74,6 +77,7 @@ def skip_gram(walks, *, n_node: int, key: Array, settings: SkipGram = SkipGram()
     first, draws = jax.random.split(key)
     vectors = (jax.random.uniform(first, (n_node, settings.width)) - 0.5) / settings.width
     tables = _Tables(vectors, jnp.zeros_like(vectors), jnp.zeros(n_node))
+    walks = walks[:, (walks >= 0).any(0)]  # No walk may have gone that far.
     n_walk, length = walks.shape
     rows = min(max(settings.batch // length, 1), n_walk)
     noise = jnp.asarray(_noise(counts))
