@@ -125,7 +125,11 @@ class _Stage(NamedTuple):
     def _rate(self, epoch) -> Array:
         """The factor on the learning rate in this epoch, `[]`."""
         phase = sum(epoch >= begin for begin in self.begins) - 1
-        return jnp.array([p.rate for p in self.phases], jnp.float32)[phase]
+        rate = jnp.array([p.rate for p in self.phases], jnp.float32)[phase]
+        if self.optimiser.decay == 1:
+            return rate
+        epochs = jnp.array([p.epochs for p in self.phases])[phase]
+        return rate * self.optimiser.remaining(self._age(epoch), epochs)
 
     def _age(self, epoch) -> Array:
         """Epochs since the phase began, `[]`."""
