@@ -69,15 +69,17 @@ def pair_rows(
         train, val = np.split(order[: int((TRAIN + VAL) * n)], [int(TRAIN * n)])
         parts = train, val, np.arange(n - int(TEST * n), n)
         vectors = node_vectors(
-            TemporalEdges(*pairs[train].T, edges.times[apart][train], edges.n_node),
+            TemporalEdges(
+                pairs[train, 0], pairs[train, 1], edges.times[apart][train], edges.n_node
+            ),
             steps=LINK_STEPS, width=LINK_WIDTH, epochs=LINK_EPOCHS, seed=seed,
         )  # fmt: skip
         both = np.concatenate([pairs, corrupted(rng, pairs, n_node=edges.n_node)])
         rows.append(vectors[both].reshape(2 * n, 2 * LINK_WIDTH))
         # A row and its negative are n rows apart.
         begin = 2 * n * i
-        own = (begin + np.sort(np.concatenate([part, part + n])) for part in parts)
-        splits.append(Split(*own, f"temporal-{seed}"))
+        train, val, test = (begin + np.sort(np.concatenate([part, part + n])) for part in parts)
+        splits.append(Split(train, val, test, f"temporal-{seed}"))
     labels = np.tile(np.repeat([1, 0], n), len(splits)).astype(np.float32)[:, None]
     return [_graph(np.concatenate(rows))], labels, tuple(splits)
 

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jgc.data.block_model import sbm
@@ -133,12 +133,8 @@ def load(
     links = split in FRACTIONS
     graphs, labels = parsed.graphs, None if links else parsed.labels
     if parsed.temporal is not None:
-        seeds = range(seed, seed + (n_splits or 1))
-        if split == "temporal":
-            graphs, labels, splits = pair_rows(parsed.temporal, seeds)
-        else:
-            graphs, labels, splits = node_rows(parsed.temporal, parsed.labels, seeds)
-    if links and task == "graph":
+        graphs, labels, splits = _rows(parsed, split, range(seed, seed + (n_splits or 1)))
+    elif links and task == "graph":
         graphs, labels, splits = enclosing_graphs(graphs[0], splits)
     return Dataset(
         name=spec.name,
@@ -164,6 +160,14 @@ def _read(spec: Spec, name: str, folder) -> tuple[Parsed, tuple[str, ...]]:
     else:
         files = find_files(name, spec.source, folder=folder)
     return _READERS[spec.reader](files, **spec.options), files.notes
+
+
+def _rows(parsed: Parsed, split: str, seeds: Sequence[int]):
+    """Rows of a temporal set, for each split its own."""
+    assert parsed.temporal is not None
+    if split == "temporal":
+        return pair_rows(parsed.temporal, seeds)
+    return node_rows(parsed.temporal, parsed.labels, seeds)
 
 
 def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> tuple:

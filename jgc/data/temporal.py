@@ -1,6 +1,7 @@
 """Temporal edge lists of SNAP and of the network repository."""
 
 import io
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def _complaint(text: str, file: str) -> DataError:
     return DataError(f"{file}: not a table of numbers.")
 
 
-def _refuse(text: str, file: str, bad: np.ndarray, what: str) -> None:
+def _refuse(text: str, file: str, bad: Any, what: str) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         line, words = next(found for i, found in enumerate(_lines(text)) if i == row)

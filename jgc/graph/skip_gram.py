@@ -127,7 +127,7 @@ def _moved(tables: "_Tables", walks: Array, drawn: Array, share, rate: Array) ->
     rows = jnp.where(real, walks, tables.first.shape[0])  # Beyond the last: dropped when written.
     inner, outer = (table.at[rows].get(mode="fill", fill_value=0) for table in tables[:2])
     noise = tables.second[drawn]
-    pairs = rate * share.pairs * (real[:, :, None] & real[:, None, :])
+    pairs = rate * share.pairs[None] * (real[:, :, None] & real[:, None, :])
     places = pairs.sum(2)
     against = jnp.broadcast_to(share.drawn * places[:, :, None], (*places.shape, drawn.shape[1]))
     pull = pairs * jax.nn.sigmoid(-(inner @ outer.mT))

@@ -199,11 +199,10 @@ def build(
         >>> model.out, settings.epochs
         (32, 200)
     """
-    keys = [(task, ""), (task, model)] + ([(rows, ""), (rows, model)] if rows else [])
-    layers = (*(DEFAULTS.get(key, Settings()) for key in keys), settings or Settings())
-    merged = Settings(
-        **{k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}
-    )
+    merged = DEFAULTS[task, ""]
+    for key in ((task, model), (rows or "", ""), (rows or "", model)):
+        merged = _over(merged, DEFAULTS.get(key))
+    merged = _over(merged, settings)
     own = ("hidden", "layers", "heads", "dropout", "input_dropout", "batch_norm")
     own += ("narrowing", "bias")
     chosen = merged.model_dump(include=set(own), exclude_none=True)
@@ -219,9 +218,8 @@ def build(
 
 def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
     """The plan of a model that is built already."""
-    layers = (DEFAULTS.get((key, "")) for key in (dataset.task, rows_of(dataset)))
-    layers = [layer for layer in (*layers, settings) if layer is not None]
-    used = Settings(**{k: v for s in layers for k, v in s.model_dump(exclude_none=True).items()})
+    base = _over(DEFAULTS[dataset.task, ""], DEFAULTS.get((rows_of(dataset) or "", "")))
+    used = _over(base, settings)
     assert used.epochs and used.learning_rate is not None and used.weight_decay is not None
     finetune, damping = used.finetune_epochs, used.kfac_damping
     kfac = None if damping is None else Kfac(damping)
@@ -243,6 +241,12 @@ def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
         architecture=" ".join(str(model).split()),
         n_out=None if dataset.task == "link" else dataset.n_class,
     )
+
+
+def _over(base: Settings, settings: Settings | None) -> Settings:
+    """The settings, and those of the base where they say nothing."""
+    said = {} if settings is None else settings.model_dump(exclude_none=True)
+    return base.model_copy(update=said)
 
 
 def method_of(

@@ -1,4 +1,4 @@
-"""Descent: Adam or SGD on parameters, Adam on what a quantiser learns, each leaf at its own rate."""
+"""Descent: Adam or SGD on the parameters, Adam on what a quantiser learns, each at its rate."""
 
 from typing import Any, NamedTuple
 
