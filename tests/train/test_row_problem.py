@@ -24,9 +24,8 @@ def test_a_batch_is_drawn_from_its_own_training_rows(split):
     task = problem(data, batch_size=16)
     assert task.steps == 4 and task.n_split == 2
     selected = task.select(task.data, split)
-    known = {
-        tuple(x): y[0] for x, y in zip(data.graphs[0].nodes.tolist(), data.labels, strict=True)
-    }
+    x = data.graphs[0].nodes
+    known = dict(zip(map(tuple, x.tolist()), data.labels[:, 0], strict=True))
     allowed = set(map(tuple, x[data.splits[split].train].tolist()))
     seen = []
     for i in range(40):
