@@ -26,9 +26,24 @@ class Case(NamedTuple):
 
 # Whose measures are where; a side is a process of its own.
 SIDES = {
-    "jgc": ("jgc.bench.citation", "jgc.bench.sums", "jgc.bench.networks"),
+    "jgc": ("jgc.bench.citation", "jgc.bench.sums", "jgc.bench.networks", "jgc.bench.walks"),
     "peer": ("jgc.bench.pyg", "jgc.bench.torch_csr"),
+    "gensim": ("jgc.bench.word2vec",),
 }
+# What each side needs to be installed.
+NEEDS = {"jgc": (), "peer": ("torch", "torch_geometric"), "gensim": ("gensim",)}
+
+
+def side_of(measure: str) -> str:
+    """Whose a measure is, by its first word.
+
+    Example:
+        >>> side_of("pyg-gcn-inference"), side_of("gcn-inference")
+        ('peer', 'jgc')
+    """
+    word = measure.partition("-")[0]
+    return {"pyg": "peer", "torch": "peer", "gensim": "gensim"}.get(word, "jgc")
+
 
 _STEP = "GCN(16) on Cora, one training step with input dropout"
 _PASS = "GCN(16) on Cora, one pass"
@@ -90,6 +105,16 @@ CASES = {
     ),
     "gat-train-step-vs-pyg": Case(
         "gat-train-step", "PyG", ("pyg-gat-train-step",), "GAT 8x8 on Cora, one training step"
+    ),
+    "walks-5": Case("walks-5", "", (), "1e6 temporal walks of 5 edges, 1e5 nodes, 1e6 edges"),
+    "walks-50": Case("walks-50", "", (), "the same, of 50 edges"),
+    "skip-gram-8-vs-gensim": Case(
+        "skip-gram-8", "gensim", ("gensim-skip-gram-8",),
+        "skip-gram, width 8, a pass over 1e5 walks of 5 edges",
+    ),
+    "skip-gram-64-vs-gensim": Case(
+        "skip-gram-64", "gensim", ("gensim-skip-gram-64",),
+        "the same, width 64, walks of 50 edges",
     ),
     "scaling": Case("scaling", "", (), f"{_SUM}, 1e4 to 1e7 edges, ten a node"),
     "gpu-train-step-vs-pyg": Case("gcn-train-step", "PyG", ("pyg-gcn-train-step",), _STEP, "gpu"),

@@ -94,3 +94,28 @@ def cora() -> Graph:
         np.asarray(held.labels),
         tuple(np.asarray(part) for part in split[:3]),
     )
+
+
+WALKED = 10_000  # Nodes of the graph whose walks become vectors; ten edges each.
+
+
+def temporal_edges(n_node: int = SMALL[0], n_edge: int = SMALL[1]):
+    """The random graph with a time for each edge: senders, receivers, times.
+
+    Example:
+        >>> [len(column) for column in temporal_edges(100, 1000)]
+        [1000, 1000, 1000]
+    """
+    return *power_law(n_node, n_edge), np.random.default_rng(2).random(n_edge)
+
+
+@functools.cache
+def walks(steps: int) -> np.ndarray:
+    """Ten walks from each of some nodes, int32 `[10 * WALKED, steps + 1]`; -1 where they end."""
+    import jax
+
+    from jgc import graph
+
+    index = graph.walk_index(*temporal_edges(WALKED, 10 * WALKED), n_node=WALKED)
+    first = np.tile(np.arange(WALKED, dtype=np.int32), 10)
+    return np.asarray(graph.random_walks(index, first, jax.random.key(0), steps=steps))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jgc.bench.cases import CASES, Case
+from jgc.bench.cases import CASES, NEEDS, Case, side_of
 from jgc.study.rows import did_you_mean
 
 Row = dict[str, Any]
@@ -24,7 +24,8 @@ def run(
     """Measures ours beside theirs: both sides stay ready, and rounds of them alternate.
 
     Each side is a process with the same cores. A time is the median over rounds of the median in a
-    round. Without torch and PyG (the extra `bench`) rows have our side only. What cannot be
+    round. Without torch and PyG (the extra `bench`), or gensim, rows
+    have our side only. What cannot be
     measured here, such as a data set that is not there, becomes a row that says why.
 
     Args:
@@ -48,7 +49,7 @@ def run(
     rows = []
     with _sides() as ask:
         versions = ask("jgc", "versions")
-        versions |= ask("peer", "versions") if _has_peers() else {}
+        versions |= ask("peer", "versions") if _has("peer") else {}
         for name in only or _fitting(versions["platform"]):
             try:
                 found = _compared(CASES[name], rounds, ask)
@@ -71,13 +72,12 @@ def _fitting(platform: str) -> list[str]:
 
 def _compared(case: Case, rounds: int, ask) -> Row:
     """One row, but for the machine."""
-    side = {name: "peer" if name.startswith(("pyg", "torch")) else "jgc" for name in case.peers}
-    peers = [name for name in case.peers if side[name] == "jgc" or _has_peers()]
+    peers = [name for name in case.peers if _has(side_of(name))]
     ours, theirs = [], {name: [] for name in peers}
     for _ in range(rounds):
         ours.append(ask("jgc", case.ours))
         for name in peers:
-            theirs[name].append(ask(side[name], name))
+            theirs[name].append(ask(side_of(name), name))
     middle, spread = _times(ours)
     row = {"about": case.about, "ours_ms": middle, "ours_iqr_ms": spread, **ours[-1]["facts"]}
     if peers:
@@ -98,15 +98,16 @@ def _times(rounds: list[dict]) -> tuple[float, float]:
 
 
 def _machine(versions: dict[str, str]) -> Row:
-    return {"threads": _threads(), "machine": platform.machine(), **versions}
+    return {"threads": threads(), "machine": platform.machine(), **versions}
 
 
-def _threads() -> int:
+def threads() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _has_peers() -> bool:
-    return all(find_spec(name) for name in ("torch", "torch_geometric"))
+def _has(side: str) -> bool:
+    return all(find_spec(name) for name in NEEDS[side])
 
 
 @contextlib.contextmanager
@@ -139,8 +140,8 @@ def _sides() -> Iterator[Callable[[str, str], dict]]:
 
 
 def _start(side: str) -> subprocess.Popen:
-    threads = str(_threads())
-    settings = {"OMP_NUM_THREADS": threads, "JAX_NUM_CPU_DEVICES": threads}
+    count = str(threads())
+    settings = {"OMP_NUM_THREADS": count, "JAX_NUM_CPU_DEVICES": count}
     return subprocess.Popen(
         [sys.executable, "-m", "jgc.bench.worker", side],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | settings,

@@ -12,7 +12,7 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from jgc.bench.cases import SIDES
+from jgc.bench.cases import NEEDS, SIDES
 
 
 def serve(side: str, asked, answers) -> None:
@@ -44,13 +44,14 @@ def versions(side: str) -> dict[str, str]:
         found = {"platform": jax.default_backend(), "device": jax.devices()[0].device_kind}
         if found["platform"] == "cpu":
             found["kernels"] = "native" if native.status().ready else native.status().reason
+    elif side == "gensim":
+        found = {}
     else:
         torch = importlib.import_module("torch")  # No dependency: only here where it is installed.
         found = {"peer_device": "cpu"}
         if torch.cuda.is_available():
             found = {"peer_device": torch.cuda.get_device_name(0)}
-    packages = ("jax", "jgc") if side == "jgc" else ("torch", "torch_geometric")
-    for package in packages:
+    for package in NEEDS[side] or ("jax", "jgc"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

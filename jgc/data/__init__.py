@@ -10,6 +10,10 @@ from jgc.data.dataset import DataError as DataError
 from jgc.data.dataset import Dataset as Dataset
 from jgc.data.dataset import LinkSplit as LinkSplit
 from jgc.data.dataset import Split as Split
+from jgc.data.dataset import TemporalEdges as TemporalEdges
+from jgc.data.embedded import node_rows as node_rows
+from jgc.data.embedded import node_vectors as node_vectors
+from jgc.data.embedded import pair_rows as pair_rows
 from jgc.data.enclosing import enclosing_graphs as enclosing_graphs
 from jgc.data.links import link_split as link_split
 from jgc.data.links import sample_negatives as sample_negatives
@@ -27,3 +31,6 @@ from jgc.data.splits import random_split as random_split
 from jgc.data.splits import stratified_folds as stratified_folds
 from jgc.data.table import SPECS as SPECS
 from jgc.data.table import Spec as Spec
+from jgc.data.temporal import read_temporal as read_temporal
+from jgc.data.temporal import temporal_edges as temporal_edges
+from jgc.data.temporal_block_model import temporal_sbm as temporal_sbm

@@ -48,8 +48,27 @@ class LinkSplit(NamedTuple):
     name: str
 
 
+class TemporalEdges(NamedTuple):
+    """Directed edges with times, in the order of their times.
+
+    Attributes:
+        senders: Source node of each edge, int64 `[n_edge]`.
+        receivers: Target node of each edge, int64 `[n_edge]`.
+        times: Of each edge, ascending, float64 `[n_edge]`, >= 0, in the unit of the file.
+        n_node: Number of nodes.
+    """
+
+    senders: np.ndarray
+    receivers: np.ndarray
+    times: np.ndarray
+    n_node: int
+
+
 class Parsed(NamedTuple):
-    """What a reader found in the files, before any split is chosen."""
+    """What a reader found in the files, before any split is chosen.
+
+    With `temporal` there are no graphs yet: they are made of the walks of each split.
+    """
 
     graphs: list[GraphsTuple]
     labels: np.ndarray
@@ -57,6 +76,7 @@ class Parsed(NamedTuple):
     notes: tuple[str, ...] = ()
     public: Split | None = None
     smiles: tuple[str, ...] = ()
+    temporal: TemporalEdges | None = None
 
 
 @dataclass(frozen=True)

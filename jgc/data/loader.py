@@ -2,12 +2,13 @@
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jgc.data.block_model import sbm
 from jgc.data.dataset import DataError, Dataset, Parsed
 from jgc.data.dgcnn import read_dgcnn
+from jgc.data.embedded import node_rows, pair_rows
 from jgc.data.enclosing import enclosing_graphs
 from jgc.data.geom_gcn import geom_gcn_splits, read_geom_gcn, split_source
 from jgc.data.links import FRACTIONS, graph_pairs, link_split
@@ -20,6 +21,8 @@ from jgc.data.source import Files, find_files
 from jgc.data.splits import class_split, last_split, random_split, stratified_folds
 from jgc.data.table import SPECS, Spec, tudataset
 from jgc.data.table import npz as npz_spec
+from jgc.data.temporal import read_temporal
+from jgc.data.temporal_block_model import temporal_sbm
 from jgc.data.tu import read_tu
 
 _READERS = {
@@ -29,8 +32,9 @@ _READERS = {
     "tu": read_tu,
     "dgcnn": read_dgcnn,
     "moleculenet": read_moleculenet,
+    "temporal": read_temporal,
 }
-_EMBEDDED = {"sbm": sbm, "motif": motif}
+_EMBEDDED = {"sbm": sbm, "motif": motif, "temporal-sbm": temporal_sbm}
 # What the row of a node set becomes when its name ends in such a word.
 _FORMS: dict[str, Callable[[str], dict]] = {
     "link": lambda name: {"task": "link", "split": "link"},
@@ -74,7 +78,7 @@ def info(name: str) -> Spec:
     if key in SPECS:
         return SPECS[key]
     stem, _, form = key.rpartition("-")
-    if form in _FORMS and stem in SPECS and SPECS[stem].task == "node":
+    if form in _FORMS and stem in SPECS and _has_links(SPECS[stem]):
         return SPECS[stem]._replace(**_FORMS[form](stem))
     near = difflib.get_close_matches(key, names(), n=3)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {names()}."
@@ -97,10 +101,12 @@ def load(
         task: "link" makes a link prediction task of a node set; by default the set's own task.
         split: Node sets: "public", "random" (20 a class, 500, the rest; by `seed`), "last"
             (test the last 500, validate on the 500 before, train on all others), "geom-gcn" (the
-            ten published splits). Graph sets: "kfold" (stratified, with an inner hold-out),
-            "random" (80/10/10), "scaffold" (molecules). Link tasks and pairs: "link" (85/5/10),
-            "link-80" (80/5/15). `None`: the set's default.
-        seed: Seed of the first split; the next ones count on. It changes no graph.
+            ten published splits), "temporal" and "random-60" (see `jgc.data.pair_rows` and
+            `node_rows`, for sets that are made of walks). Graph sets: "kfold" (stratified, with an
+            inner hold-out), "random" (80/10/10), "scaffold" (molecules). Link tasks and pairs:
+            "link" (85/5/10), "link-80" (80/5/15). `None`: the set's default.
+        seed: Seed of the first split; the next ones count on. It changes no graph that is read; the
+            "temporal" splits have vectors of their own.
         n_splits: How many; for "kfold" the number of folds. By default 10 for "kfold" and
             "geom-gcn", else 1.
         folder: A folder to look in before `JGC_DATA_DIR`, the cache and a download.
@@ -119,14 +125,16 @@ def load(
     """
     spec = info(name)
     task = task or spec.task
-    if task != spec.task and (task, spec.task) != ("link", "node"):
+    if task != spec.task and not (task == "link" and _has_links(spec)):
         raise DataError(f"`task` is {task!r}; {name!r} is a data set for {spec.task!r}.")
     split = split or ("link" if task == "link" else spec.split)
     parsed, notes = _read(spec, name, folder)
     splits = _splits(spec, task, split, parsed, seed, n_splits, folder)
     links = split in FRACTIONS
     graphs, labels = parsed.graphs, None if links else parsed.labels
-    if links and task == "graph":
+    if parsed.temporal is not None:
+        graphs, labels, splits = _rows(parsed, split, range(seed, seed + (n_splits or 1)))
+    elif links and task == "graph":
         graphs, labels, splits = enclosing_graphs(graphs[0], splits)
     return Dataset(
         name=spec.name,
@@ -154,6 +162,14 @@ def _read(spec: Spec, name: str, folder) -> tuple[Parsed, tuple[str, ...]]:
     return _READERS[spec.reader](files, **spec.options), files.notes
 
 
+def _rows(parsed: Parsed, split: str, seeds: Sequence[int]):
+    """Rows of a temporal set, for each split its own."""
+    assert parsed.temporal is not None
+    if split == "temporal":
+        return pair_rows(parsed.temporal, seeds)
+    return node_rows(parsed.temporal, parsed.labels, seeds)
+
+
 def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> tuple:
     allowed = _allowed(spec, task, parsed)
     if split not in allowed:
@@ -175,6 +191,8 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
             return (scaffold_split(parsed.smiles),)
         case "kfold":
             return stratified_folds(labels, seed=seed, n_folds=n_splits or 10)
+        case "temporal" | "random-60":
+            return ()  # Each comes with rows of its own.
         case "geom-gcn":
             files = find_files(f"{spec.name} splits", split_source(spec.name), folder=folder)
             return geom_gcn_splits(files, labels, split_source(spec.name).files[: n_splits or 10])
@@ -187,7 +205,14 @@ def _splits(spec, task, split, parsed: Parsed, seed: int, n_splits, folder) -> t
     return tuple(random_split(len(parsed.graphs), seed=s) for s in seeds)
 
 
+def _has_links(spec: Spec) -> bool:
+    """Whether a set is one graph whose edges may be asked for."""
+    return spec.task == "node" and spec.split not in ("temporal", "random-60")
+
+
 def _allowed(spec: Spec, task: str, parsed: Parsed) -> list[str]:
+    if parsed.temporal is not None:
+        return [spec.split]
     if spec.split in FRACTIONS or task == "link":
         return list(FRACTIONS)
     if task == "node":

@@ -12,8 +12,8 @@ class Spec(NamedTuple):
 
     Attributes:
         name: What users type, lower case.
-        reader: Format: "planetoid", "npz", "geom-gcn", "tu", "dgcnn", "moleculenet", "sbm" or
-            "motif".
+        reader: Format: "planetoid", "npz", "geom-gcn", "tu", "dgcnn", "moleculenet", "temporal",
+            or one of the embedded sets, "sbm", "motif" and "temporal-sbm".
         task: "node" or "graph"; node sets can also be loaded as "link".
         split: The default split.
         about: One line for `jgc data list`.
@@ -92,6 +92,23 @@ def moleculenet(
     return Spec(name, "moleculenet", "graph", split, about, source, options, kind, metric)
 
 
+def temporal(name: str, folder: str, file: str, url: str, about: str) -> Spec:
+    """A row of the temporal edge lists; the task is which pairs will be linked."""
+    source = Source(folder, (file,), urls=(url,))
+    return Spec(name, "temporal", "node", "temporal", about, source, {"file": file}, "binary")
+
+
+def snap(name: str, file: str, about: str) -> Spec:
+    """A row of SNAP's temporal networks."""
+    return temporal(name, "snap", file, "https://snap.stanford.edu/data/{file}.gz", about)
+
+
+def network_repository(name: str, stem: str, about: str) -> Spec:
+    """A row of the network repository's dynamic networks."""
+    url = f"https://nrvis.com/download/data/dynamic/{stem}.zip"
+    return temporal(name, "networkrepository", f"{stem}.edges", url, about)
+
+
 _TOX21 = (
     "NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD", "NR-PPAR-gamma",
     "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
@@ -109,6 +126,7 @@ _CHAMELEON = Source(
 _ROWS = (
     Spec("sbm", "sbm", "node", "public", "synthetic citation network of Cora's shape"),
     Spec("motif", "motif", "graph", "random", "synthetic: which motif hangs on a tree?"),
+    Spec("temporal-sbm", "temporal-sbm", "node", "random-60", "synthetic: edges in time"),
     planetoid("cora", "citations, 2708 papers, 7 fields"),
     planetoid("citeseer", "citations, 3327 papers, 6 fields"),
     planetoid("pubmed", "citations, 19717 papers, 3 kinds of diabetes"),
@@ -155,6 +173,13 @@ _ROWS = (
     moleculenet("esol", "delaney-processed.csv", "log solubility in water", (_ESOL,), kind="value"),
     moleculenet("freesolv", "SAMPL.csv", "free energy of hydration", ("expt",), kind="value"),
     moleculenet("lipophilicity", "Lipophilicity.csv", "log D", ("exp",), kind="value"),
+    snap("collegemsg", "CollegeMsg.txt", "who will write to whom, 1899 students"),
+    snap("email-eu-core-temporal", "email-Eu-core-temporal.txt", "the same, 986 researchers"),
+    snap("sx-mathoverflow", "sx-mathoverflow.txt", "who will answer whom, 24,818 users"),
+    snap("wiki-talk", "wiki-talk-temporal.txt", "who will edit whose talk page, 1.1 million users"),
+    snap("stackoverflow", "sx-stackoverflow.txt", "who will answer whom, 2.6 million users"),
+    network_repository("radoslaw", "ia-radoslaw-email", "who will write to whom, 167 employees"),
+    network_repository("enron-email", "ia-enron-email-dynamic", "the same, 87,273 addresses"),
 )
 
 SPECS: dict[str, Spec] = {row.name: row for row in _ROWS}

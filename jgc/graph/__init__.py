@@ -54,7 +54,12 @@ from jgc.graph.product import edge_sum as edge_sum
 from jgc.graph.product import product as product
 from jgc.graph.random import dropout as dropout
 from jgc.graph.random import hash_bits as hash_bits
+from jgc.graph.skip_gram import SkipGram as SkipGram
+from jgc.graph.skip_gram import skip_gram as skip_gram
 from jgc.graph.structure import Structure as Structure
 from jgc.graph.structure import structure as structure
 from jgc.graph.top import Selection as Selection
 from jgc.graph.top import top_nodes as top_nodes
+from jgc.graph.walk import WalkIndex as WalkIndex
+from jgc.graph.walk import random_walks as random_walks
+from jgc.graph.walk import walk_index as walk_index

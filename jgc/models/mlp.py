@@ -14,11 +14,14 @@ class MLP(nn.Module):
     """A stack of linear maps with ReLU between, node by node.
 
     Attributes:
-        hidden: Width of the inner layers.
+        hidden: Width of the first inner layer.
         out: Width of the result.
         layers: Number of linear maps, >= 1.
         dropout: Rate before every map but the first.
         batch_norm: Normalise after every map but the last.
+        narrowing: How many times narrower each inner layer is than the one before, >= 1; 2 gives
+            256, 128, ...
+        bias: Maps have one.
 
     References:
         Errica et al., ICLR 2020 (arXiv 1912.09893), sec. 4.2, use such a control on PROTEINS.
@@ -39,6 +42,8 @@ class MLP(nn.Module):
     layers: int = 2
     dropout: float = 0.5
     batch_norm: bool = False
+    narrowing: int = 1
+    bias: bool = True
 
     @nn.compact
     def __call__(
@@ -51,7 +56,8 @@ class MLP(nn.Module):
             last = i == self.layers
             if i > 1:
                 x = Dropout(self.dropout, name=f"dropout{i}")(x, train)
-            x = Linear(self.out if last else self.hidden, name=f"linear{i}")(x)
+            width = self.out if last else max(self.hidden // self.narrowing ** (i - 1), 1)
+            x = Linear(width, self.bias, name=f"linear{i}")(x)
             if not last:
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{i}")(x, layout.node_mask, train)

@@ -325,7 +325,8 @@ def _sizes(
         sizes["layers"] = {n.removesuffix("/kernel"): round(float(k), 4) for n, k in kept.items()}
     if model.quant is not None and learned_sites(model.quant):
         sizes["bits_features"] = round(float(average_bits(model.quant)), 3)
-        if job.dataset.task == "node":  # Elsewhere nodes have groups, or a graph a split.
+        # Elsewhere nodes have groups, or a graph a split.
+        if job.dataset.task == "node" and job.plan.batch_size is None:
             by_degree = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
             sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in by_degree.items()}
     return sizes

@@ -49,7 +49,18 @@ DEFAULTS: dict[tuple[str, str], Settings] = {
     ("graph", "hgp-sl"): Settings(
         hidden=128, epochs=50, learning_rate=0.001, weight_decay=0.001, dropout=0.5
     ),
-}
+    # Rows come over "node": pairs of vectors of arXiv 2209.04766, vectors of nodes
+    ("pairs", ""): Settings(
+        epochs=20, batch_size=1024, rule="sgd", learning_rate=0.05, rate_decay=0.98,
+        weight_decay=0.0,
+    ),
+    ("pairs", "mlp"): Settings(hidden=128, layers=2, dropout=0.0),
+    ("vectors", ""): Settings(
+        epochs=20, batch_size=512, learning_rate=0.004, rate_decay=0.99, weight_decay=0.001
+    ),
+    # Differs: the authors drop and cut off at 0 after the last map too, so that no logit is below.
+    ("vectors", "mlp"): Settings(hidden=256, layers=3, narrowing=2, bias=False, dropout=0.1),
+}  # fmt: skip
 
 
 class Heads(NamedTuple):
@@ -72,7 +83,7 @@ class Plan(NamedTuple):
         optimiser: Adam's settings.
         epochs: Of the dense training, and of a quantised one from scratch.
         finetune_epochs: Of each phase that follows.
-        batch_size: Graphs a batch.
+        batch_size: Graphs or rows a batch; `None`: as `jgc.train.problem` has it.
         settings: All settings that were used, defaults filled in.
         architecture: What a ready-made model says of itself; `None` where `settings` say all.
         n_out: Width of the answers; `None` for links, whose answers are products of embeddings.
@@ -83,7 +94,7 @@ class Plan(NamedTuple):
     optimiser: Optimiser
     epochs: int
     finetune_epochs: int
-    batch_size: int
+    batch_size: int | None
     settings: Settings
     architecture: str | None = None
     n_out: int | None = None
@@ -125,7 +136,7 @@ def plan(dataset: Dataset, model: str, settings: Settings | None = None) -> Plan
         >>> plan(jgc.data.load("sbm"), "gcn").model.hidden
         64
     """
-    encoder, merged = build(dataset.task, model, settings)
+    encoder, merged = build(dataset.task, model, settings, rows_of(dataset))
     built = for_task(encoder, dataset.task, dataset.n_class)
     if isinstance(built, GraphModel):
         head = {
@@ -159,8 +170,28 @@ def check_fit(dataset: Dataset, ready: Plan) -> None:
     jax.eval_shape(lambda key: ready.model.init(key, graph), jax.random.key(0))
 
 
-def build(task: str, model: str, settings: Settings | None) -> tuple[nn.Module, Settings]:
+def rows_of(dataset: Dataset) -> str | None:
+    """What the nodes are where no edge joins them: "pairs" or "vectors"; else `None`.
+
+    Example:
+        >>> import jgc.data
+        >>> rows_of(jgc.data.load("sbm"))
+    """
+    if dataset.task != "node" or dataset.graphs[0].senders.size:
+        return None
+    return "pairs" if dataset.kind == "binary" else "vectors"
+
+
+def build(
+    task: str, model: str, settings: Settings | None, rows: str | None = None
+) -> tuple[nn.Module, Settings]:
     """Builds a model by name, not yet fitted to classes, and says all settings that were used.
+
+    Args:
+        task: "node", "link" or "graph".
+        model: A name of `jgc.models.MODELS`.
+        settings: What a recipe says.
+        rows: From `rows_of`.
 
     Raises:
         ValueError: for an unknown model, or a setting that the model does not have.
@@ -170,11 +201,12 @@ def build(task: str, model: str, settings: Settings | None) -> tuple[nn.Module, 
         >>> model.out, settings.epochs
         (32, 200)
     """
-    layers = (DEFAULTS[task, ""], DEFAULTS.get((task, model), Settings()), settings or Settings())
-    merged = Settings(
-        **{k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}
-    )
+    merged = DEFAULTS[task, ""]
+    for key in ((task, model), (rows or "", ""), (rows or "", model)):
+        merged = _over(merged, DEFAULTS.get(key))
+    merged = _over(merged, settings)
     own = ("hidden", "layers", "heads", "dropout", "input_dropout", "batch_norm")
+    own += ("narrowing", "bias")
     chosen = merged.model_dump(include=set(own), exclude_none=True)
     if task_of(model) == "link":
         chosen["out"] = chosen.pop("hidden")  # One map alone, whose width is the embedding's.
@@ -188,22 +220,36 @@ def build(task: str, model: str, settings: Settings | None) -> tuple[nn.Module, 
 
 def of_model(dataset: Dataset, model: nn.Module, settings: Settings) -> Plan:
     """The plan of a model that is built already."""
-    base = DEFAULTS[dataset.task, ""]
-    used = base.model_copy(update=settings.model_dump(exclude_none=True))
+    base = _over(DEFAULTS[dataset.task, ""], DEFAULTS.get((rows_of(dataset) or "", "")))
+    used = _over(base, settings)
     assert used.epochs and used.learning_rate is not None and used.weight_decay is not None
     finetune, damping = used.finetune_epochs, used.kfac_damping
     kfac = None if damping is None else Kfac(damping)
     return Plan(
         model=for_task(model, dataset.task, dataset.n_class),
-        optimiser=Optimiser(used.learning_rate, used.weight_decay, kfac),
+        optimiser=Optimiser(
+            used.learning_rate,
+            used.weight_decay,
+            kfac,
+            used.rule or "adam",
+            used.momentum or 0.0,
+            bool(used.nesterov),
+            used.rate_decay or 1.0,
+        ),
         epochs=used.epochs,
         finetune_epochs=used.epochs // 2 if finetune is None else finetune,
-        batch_size=used.batch_size or 32,
+        batch_size=used.batch_size,
         settings=used,
         architecture=" ".join(str(model).split()),
         n_out=None if dataset.task == "link" else dataset.n_class,
         stopping=Stopping(used.patience, GradES(**used.grades) if used.grades else None),
     )
+
+
+def _over(base: Settings, settings: Settings | None) -> Settings:
+    """The settings, and those of the base where they say nothing."""
+    said = {} if settings is None else settings.model_dump(exclude_none=True)
+    return base.model_copy(update=said)
 
 
 def method_of(

@@ -19,6 +19,10 @@ Rate = Annotated[StrictFloat | None, Field(ge=0, lt=1, description="a rate in [0
 Step = Annotated[StrictFloat | None, Field(gt=0, description="a number > 0")]
 Decay = Annotated[StrictFloat | None, Field(ge=0, description="a number >= 0")]
 Share = Annotated[StrictFloat | None, Field(gt=0, le=1, description="a share in (0, 1]")]
+Fall = Annotated[
+    Annotated[StrictFloat, Field(gt=0, le=1)] | Literal["cosine"] | None,
+    Field(description='a factor an epoch in (0, 1], or "cosine"'),
+]
 Switch = Annotated[StrictBool | None, Field(description="true or false")]
 
 
@@ -35,6 +39,8 @@ class Settings(Table):
     input_dropout: Rate = None
     head_dropout: Rate = None
     batch_norm: Switch = None
+    narrowing: Count = None
+    bias: Switch = None
     head_layers: Annotated[StrictInt | None, Field(ge=1, le=2, description="1 or 2")] = None
     readout: Annotated[
         Literal["sum", "mean", "max"] | None, Field(description='"sum", "mean" or "max"')
@@ -43,6 +49,10 @@ class Settings(Table):
     finetune_epochs: CountOr0 = None
     learning_rate: Step = None
     weight_decay: Decay = None
+    rule: Annotated[Literal["adam", "sgd"] | None, Field(description='"adam" or "sgd"')] = None
+    momentum: Rate = None
+    nesterov: Switch = None
+    rate_decay: Fall = None
     batch_size: Count = None
     metric: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
     choose: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None

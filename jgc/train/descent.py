@@ -1,4 +1,4 @@
-"""Descent: Adam on the parameters, and on what a quantiser learns, each leaf at its own rate."""
+"""Descent: Adam or SGD on the parameters, Adam on what a quantiser learns, each at its rate."""
 
 from typing import Any, NamedTuple
 
@@ -15,19 +15,46 @@ Scalar = Any  # a Python number, or a traced array without axes
 
 
 class Optimiser(NamedTuple):
-    """Settings of Adam.
+    """Settings of Adam, or of gradient descent with momentum.
 
     Attributes:
         learning_rate: > 0.
-        weight_decay: L2 penalty added to the gradient before Adam, as torch does, >= 0; a lane's
-            own may be traced.
+        weight_decay: L2 penalty added to the gradient before the rule, as torch does, >= 0; a
+            lane's own may be traced.
         kfac: How gradients of graph convolutions are preconditioned before the decay is added;
             `None` leaves them as they are.
+        rule: "adam" or "sgd".
+        momentum: Of "sgd", in [0, 1).
+        nesterov: "sgd" looks ahead.
+        decay: Factor on the rate after every epoch, in (0, 1], counted from the start of a phase;
+            or "cosine": half a wave from the full rate towards 0 at its end.
     """
 
     learning_rate: float = 0.01
     weight_decay: Scalar = 5e-4
     kfac: Kfac | None = None
+    rule: str = "adam"
+    momentum: float = 0.0
+    nesterov: bool = False
+    decay: float | str = 1.0
+
+    def remaining(self, age: Array, epochs: Array) -> Array:
+        """The share of the rate that is left in an epoch, `[]`.
+
+        Args:
+            age: Epochs since the phase began, `[]`.
+            epochs: Of the phase, `[]`.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> float(Optimiser(decay=0.5).remaining(jnp.int32(2), jnp.int32(4)))
+            0.25
+            >>> float(Optimiser(decay="cosine").remaining(jnp.int32(2), jnp.int32(4)))
+            0.5
+        """
+        if self.decay == "cosine":
+            return 0.5 * (1 + jnp.cos(jnp.pi * age / epochs))
+        return jnp.float32(self.decay) ** age
 
 
 class DescentState(NamedTuple):
@@ -87,14 +114,22 @@ class Descent(NamedTuple):
         return with_leaves(quant, moved), state._replace(quant=moments)
 
     def _chain(self):
-        """Adam with L2; the last link holds pruned weights at zero whatever momentum does."""
+        """The rule with L2; the last link holds pruned weights at zero whatever momentum does."""
         links = [
             optax.add_decayed_weights(self.optimiser.weight_decay),
-            optax.adam(self.optimiser.learning_rate * self.rate),
+            _rule(self.optimiser, self.optimiser.learning_rate * self.rate),
         ]
         if self.hold:
             links.append(hold_at_zero())
         return optax.with_extra_args_support(optax.chain(*links))
+
+
+def _rule(optimiser: Optimiser, rate: Scalar):
+    if optimiser.rule == "adam":
+        return optax.adam(rate)
+    if optimiser.rule == "sgd":
+        return optax.sgd(rate, optimiser.momentum or None, optimiser.nesterov)
+    raise ValueError(f"`rule` must be 'adam' or 'sgd', got {optimiser.rule!r}.")
 
 
 def learned_leaves(quantizer: Quantizer | None, quant: Quant | None) -> dict[str, Array]:

@@ -149,7 +149,12 @@ class _Stage(NamedTuple):
 
     def _rate(self, epoch) -> Array:
         """The factor on the learning rate in this epoch, `[]`."""
-        return jnp.array([p.rate for p in self.phases], jnp.float32)[self._phase(epoch)]
+        phase = self._phase(epoch)
+        rate = jnp.array([p.rate for p in self.phases], jnp.float32)[phase]
+        if self.optimiser.decay == 1:
+            return rate
+        epochs = jnp.array([p.epochs for p in self.phases])[phase]
+        return rate * self.optimiser.remaining(self._age(epoch), epochs)
 
     def _phase(self, epoch):
         """Which of the phases this epoch is of, `[]`."""

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 
 from jgc.bench import CASES, run, worker
-from jgc.bench.cases import SIDES, Case
+from jgc.bench.cases import SIDES, Case, side_of
 from jgc.bench.show import bench_table, write_figure
 from jgc.bench.work import Work, repeated
 
@@ -39,7 +39,7 @@ def two_sides(monkeypatch):
             return {"ms": TIMES[what], "facts": {"first_s": 1.0}}
 
     monkeypatch.setattr(running, "_sides", Sides)
-    monkeypatch.setattr(running, "_has_peers", lambda: True)
+    monkeypatch.setattr(running, "_has", lambda side: True)
     cases = {
         "ours-vs-theirs": Case("a", "PyG", ("pyg-b", "pyg-c"), "a thing"),
         "alone": Case("a", "", (), "a thing alone"),
@@ -68,7 +68,7 @@ def test_what_cannot_be_measured_says_so_and_the_rest_goes_on(two_sides):
 
 
 def test_without_peers_our_side_is_measured(two_sides, monkeypatch):
-    monkeypatch.setattr(running, "_has_peers", lambda: False)
+    monkeypatch.setattr(running, "_has", lambda side: side == "jgc")
     rows = run(["ours-vs-theirs"], rounds=1)
     assert "ratio" not in rows[0] and rows[0]["ours_ms"] == 4.0
 
@@ -83,8 +83,14 @@ def test_unknown_names_and_no_rounds_are_refused():
 def test_every_case_of_ours_has_its_measure():
     ours = {name for module in SIDES["jgc"] for name in importlib.import_module(module).MEASURES}
     assert {case.ours for case in CASES.values()} <= ours
-    own_peers = {p for c in CASES.values() for p in c.peers if not p.startswith(("pyg", "torch"))}
+    own_peers = {p for c in CASES.values() for p in c.peers if side_of(p) == "jgc"}
     assert own_peers <= ours
+
+
+def test_every_case_of_gensim_has_its_measure():
+    theirs = importlib.import_module("jgc.bench.word2vec").MEASURES
+    asked = {p for c in CASES.values() for p in c.peers if side_of(p) == "gensim"}
+    assert asked == set(theirs)
 
 
 def test_every_case_of_the_peers_has_its_measure():
@@ -97,7 +103,7 @@ def test_every_case_of_the_peers_has_its_measure():
         "print(*(n for m in c.SIDES['peer'] for n in importlib.import_module(m).MEASURES))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    asked = {p for c in CASES.values() for p in c.peers if p.startswith(("pyg", "torch"))}
+    asked = {p for c in CASES.values() for p in c.peers if side_of(p) == "peer"}
     assert asked <= set(said.stdout.split()), said.stderr
 
 

@@ -160,4 +160,4 @@ def test_pinned_digests_are_those_of_the_raw_files(data_dir, monkeypatch):
         if files.path(name):
             assert hashlib.sha256(files.read(name)).hexdigest() == digest
             seen += 1
-    assert seen == 69
+    assert seen == 73

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jgc.graph import from_edges
 from jgc.models import A2QGIN, GCN, HGPSL, MODELS, GNNNet, GraphModel, SuperGAT, task_of
 from jgc.prune import COURSES
 from jgc.prune import METHODS as PRUNERS
@@ -9,10 +10,10 @@ from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Method, Settings
 from jgc.study.course import course
 from jgc.study.plan import build, method_of, of_model, plan
-from jgc.train import GradES, Kfac, Phase, Stopping
+from jgc.train import GradES, Kfac, Optimiser, Phase, Stopping
 from jgc.train.method import check_method
 from tests.study.cases import words
-from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes
+from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes, tiny_rows
 
 
 def test_defaults_of_the_task_then_of_the_model_then_the_recipe():
@@ -32,6 +33,27 @@ def test_models_fit_their_task():
     graphs = plan(tiny_graphs(), "gin", Settings(hidden=6, readout="max")).model
     assert isinstance(graphs, GraphModel) and graphs.out == 3
     assert (graphs.readout, graphs.encoder.hidden, graphs.encoder.out) == ("max", 6, 6)
+
+
+def test_rows_take_the_networks_and_rates_of_the_paper():
+    """arXiv 2209.04766: 16-128-1 for pairs, 64-256-128-10 for nodes."""
+    pairs, nodes = plan(tiny_rows(), "mlp"), plan(tiny_rows("class"), "mlp")
+    assert pairs.optimiser == Optimiser(0.05, 0.0, rule="sgd", decay=0.98)
+    assert nodes.optimiser == Optimiser(0.004, 0.001, decay=0.99)
+    assert [(p.batch_size, p.epochs, p.finetune_epochs) for p in (pairs, nodes)] == [
+        (1024, 20, 10), (512, 20, 10),
+    ]  # fmt: skip
+    for ready, d, widths in ((pairs, 16, [128, 1]), (nodes, 64, [256, 128, 10])):
+        graph = from_edges([], [], n_node=3, nodes=jnp.ones((3, d)))
+        model = ready.model.clone(out=widths[-1])
+        params = model.init(jax.random.key(0), graph)["params"]
+        shapes = [params[f"linear{i}"]["kernel"].shape for i in range(1, len(widths) + 1)]
+        assert shapes == list(zip([d, *widths[:-1]], widths, strict=True))
+        assert all(("bias" in leaf) == (d == 16) for leaf in params.values())
+    own = plan(tiny_rows(), "mlp", Settings(rule="adam", rate_decay="cosine", batch_size=8))
+    assert (own.optimiser.rule, own.optimiser.decay, own.batch_size) == ("adam", "cosine", 8)
+    assert plan(tiny_nodes(), "mlp").batch_size is None
+    assert of_model(tiny_rows(), MODELS["mlp"](), Settings()).optimiser.rule == "sgd"
 
 
 def test_networks_of_the_paper_are_their_defaults():

@@ -11,11 +11,12 @@ from jgc import prune, quant
 from jgc.data import Dataset, Split, load
 from jgc.data.links import graph_pairs, link_split
 from jgc.data.pairs import pair_graph, unique_pairs
-from jgc.graph import sparse_rows
+from jgc.graph import from_edges, sparse_rows
 from jgc.models import GCN, GIN, MLP, for_task
 from jgc.train import Kfac, Method, Optimiser, Phase, lane
 
 N_NODE, N_CLASS = 40, 3
+N_ROW = 100
 OPTIMISER = Optimiser(learning_rate=0.05, weight_decay=5e-4)
 CURVED = OPTIMISER._replace(kfac=Kfac(every=2))
 
@@ -38,6 +39,24 @@ def tiny_nodes() -> Dataset:
         for i, o in enumerate(orders)
     )
     return Dataset("tiny", "node", [graph], labels, splits, "accuracy", N_CLASS)
+
+
+@cache
+def tiny_rows(kind="binary") -> Dataset:
+    """Two splits of 100 rows that say their class but for noise; parts of 50, 17 and 33."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(N_ROW) % 2
+    x = (rng.normal(size=(N_ROW, 4)) + 2 * labels[:, None]).astype(np.float32)
+    orders = [rng.permutation(N_ROW) for _ in range(2)]
+    splits = tuple(
+        Split(*(np.sort(p) for p in np.split(o, [50, 67])), name=str(i))
+        for i, o in enumerate(orders)
+    )
+    graph = from_edges([], [], n_node=N_ROW, nodes=x)
+    if kind == "class":
+        return Dataset("rows", "node", [graph], labels, splits, "accuracy", 2)
+    labels = labels.astype(np.float32)[:, None]
+    return Dataset("rows", "node", [graph], labels, splits, "accuracy", 1, "binary")
 
 
 @cache

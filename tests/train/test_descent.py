@@ -1,11 +1,14 @@
-"""One step of Adam by hand, for parameters and for what a quantiser learns."""
+"""Steps of Adam and of plain descent by hand, for parameters and for what a quantiser learns."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jgc.graph import from_edges, layout
 from jgc.quant import Place, a2q, qat
+from jgc.train import Method, Phase, Problem, Scores, lane, train
 from jgc.train.descent import Descent, Optimiser, learned_leaves, with_leaves
 
 PARAMS = {"kernel": jnp.ones((3, 2))}
@@ -98,3 +101,62 @@ def test_what_is_forgotten_moves_as_at_the_first_step():
     # Adam's moments of a slope of 1 and then -1, and of -1 alone.
     np.testing.assert_allclose(first, np.where(which, -0.1, 0.9 * 0.1 - 0.1), atol=1e-7)
     np.testing.assert_allclose(second, np.where(which, 0.001, 0.999 * 0.001 + 0.001), rtol=1e-4)
+
+
+def descended(optimiser, slopes, rate=1.0):
+    """Where a weight of 1 ends after some gradients."""
+    descent = Descent(optimiser, False, rate)
+    params = {"kernel": jnp.ones(())}
+    state = descent.init(params, {})
+    for slope in slopes:
+        params, state = descent.params({"kernel": jnp.float32(slope)}, state, params, None)
+    return float(params["kernel"])
+
+
+def test_gradient_descent_by_hand():
+    sgd = Optimiser(0.1, 0.0, rule="sgd")
+    assert descended(sgd, [2.0, 1.0]) == pytest.approx(1 - 0.2 - 0.1)
+    assert descended(sgd, [2.0], rate=0.5) == pytest.approx(1 - 0.1)
+    # Velocities 2 and 1 + 0.9 * 2 = 2.8; with Nesterov the steps are g + 0.9 v: 3.8 and 3.52.
+    assert descended(sgd._replace(momentum=0.9), [2.0, 1.0]) == pytest.approx(1 - 0.2 - 0.28)
+    ahead = sgd._replace(momentum=0.9, nesterov=True)
+    assert descended(ahead, [2.0, 1.0]) == pytest.approx(1 - 0.38 - 0.352)
+    # The penalty is part of the gradient, and so of the velocity: 2 + 0.5, then 1 + 0.5 * 0.75.
+    decayed = sgd._replace(weight_decay=0.5, momentum=0.9)
+    assert descended(decayed, [2.0, 1.0]) == pytest.approx(1 - 0.25 - 0.1 * (1.375 + 0.9 * 2.5))
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="`rule` must be 'adam' or 'sgd', got 'lion'"):
+        descended(Optimiser(rule="lion"), [1.0])
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5, "cosine"])
+def test_the_rate_falls_from_the_start_of_every_phase(decay):
+    """A weight whose gradient is always 1, over two phases: how far it came, epoch by epoch."""
+
+    class Slope(nn.Module):
+        @nn.compact
+        def __call__(self, graph, layout=None, *, train=False):
+            weight = self.param("kernel", nn.initializers.zeros, ())
+            return weight * jnp.ones(layout.n_node)
+
+    graph = from_edges([], [], n_node=2, nodes=np.ones((2, 1), np.float32))
+    task = Problem(
+        data=((graph, layout(graph)), jnp.zeros(1)),
+        n_split=1,
+        steps=1,
+        batch=lambda data, *at: (*data[0], None),
+        loss=lambda answers, target: answers[0],
+        answer=lambda forward, data: forward(*data[0]),
+        # Later is better, and its score says where it is.
+        score=lambda answers, data, metric="mae": Scores(answers[0], answers[0]),
+        metric="mae",
+    )
+    sgd = Optimiser(1.0, 0.0, rule="sgd", decay=decay)
+    done = train(Slope(), task, Method("two", (Phase(4), Phase(2))), [lane(0)], optimiser=sgd)
+    steps = -np.diff(done.state.val[0], prepend=0)
+    fall = {1.0: [1] * 6, 0.5: [1, 0.5, 0.25, 0.125, 1, 0.5]}.get(
+        decay, [*(0.5 + 0.5 * np.cos(np.pi * np.arange(4) / 4)), 1, 0.5]
+    )
+    np.testing.assert_allclose(steps, fall, atol=1e-6)

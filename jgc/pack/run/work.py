@@ -68,7 +68,8 @@ def on_dataset(data: Dataset, split: int = 0, metric: str | None = None) -> tupl
         ValueError: for a metric that does not fit.
     """
     alone = dataclasses.replace(data, splits=(data.splits[split],))
-    task = problem(alone, metric=metric, batch_size=_BATCH, shuffles=1)
+    batch_size = _BATCH if data.task == "graph" else None
+    task = problem(alone, metric=metric, batch_size=batch_size, shuffles=1)
     selected = task.select(task.data, jnp.int32(0))
     if data.task != "graph":
         return Work(task.answer, selected), task
