@@ -7,9 +7,9 @@ import numpy as np
 
 from jgc.pack.operations import Product
 
-# Of one weight in one step: 2 for the decay, 3 and 4 for the moments, 2 for their corrections,
-# 3 for the root and the quotient, 2 for the move.
-ADAM = 16
+# Of one weight in one step: 2 for the decay and 2 for the move; Adam adds 3 and 4 for its moments,
+# 2 for their corrections, 3 for the root and the quotient; momentum adds 2, and 2 to look ahead.
+UPDATE = {"adam": 16, "sgd": 4, "momentum": 6, "nesterov": 8}
 
 
 class StepFlops(NamedTuple):
@@ -85,6 +85,7 @@ def training_flops(
     share: float,
     steps: int,
     n_params: int,
+    update: int,
     gradients: np.ndarray | None = None,
     straight_through: bool = False,
 ) -> float:
@@ -98,18 +99,19 @@ def training_flops(
             training part's share where batches are drawn.
         steps: Optimisation steps an epoch.
         n_params: All parameters, pruned ones included.
+        update: Of one parameter in one step, from `UPDATE`.
         gradients: Gradients of all weights that the pruner formed in each epoch, each on one batch,
             `[n_epoch]`.
         straight_through: Pruned weights are trained too.
 
     Returns:
-        FLOPs, Adam's included.
+        FLOPs, the optimiser's included.
 
     Example:
         >>> from jgc.pack.cost import linear
         >>> found = [Product(linear(10, 4, 3), "a/kernel", True, "a")]
         >>> training_flops(found, {"a/kernel": np.array([12, 6])}, np.array([True, True]),
-        ...                share=1.0, steps=1, n_params=12)
+        ...                share=1.0, steps=1, n_params=12, update=UPDATE["adam"])
         1008.0
     """
     total = 0.0
@@ -120,7 +122,7 @@ def training_flops(
         if trains:
             left = n_params if straight_through else n_params - pruned + sum(now.values())
             total += share * (flops.dense if straight_through else flops.sparse)
-            total += steps * ADAM * left
+            total += steps * update * left
         if gradients is not None:
             total += gradients[epoch] * flops.dense * share / steps
     return total

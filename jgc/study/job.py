@@ -14,18 +14,19 @@ import numpy as np
 from jgc import pack
 from jgc.data import Dataset
 from jgc.graph import in_degree
-from jgc.pack.flops import training_flops
+from jgc.pack.flops import UPDATE, training_flops
 from jgc.pack.operations import Product, at_level, products, whole
 from jgc.prune import kept_fractions, sparsity_of
 from jgc.quant import Quantizer, average_bits, bits_by_degree, learned_sites
 from jgc.study.measure import Meter
 from jgc.study.method import Level
-from jgc.study.plan import Plan
+from jgc.study.plan import Plan, rows_of
 from jgc.study.rows import FIELDS, row_key
 from jgc.train import (
     Lane,
     Method,
     Model,
+    Optimiser,
     Phase,
     Problem,
     Start,
@@ -340,9 +341,9 @@ def _train_flops(
         return None
     dataset, phases, log = job.dataset, job.method.phases, state.pruned
     share = 1.0
-    if dataset.task == "graph":
+    if dataset.labels is not None and (dataset.task == "graph" or rows_of(dataset)):
         split = dataset.splits[job.runs[i][1] % len(dataset.splits)]
-        share = len(split.train) / len(dataset.graphs)
+        share = len(split.train) / len(dataset.labels)
     kept = {} if log is None else {n: np.asarray(c[i]) for n, c in log.kept.items()}
     make = job.method.pruner
     trained = np.concatenate([np.full(phase.epochs, phase.rate > 0) for phase in phases])
@@ -355,9 +356,16 @@ def _train_flops(
         share=share,
         steps=task.steps,
         n_params=sum(leaf.size for leaf in jax.tree.leaves(params)),
+        update=UPDATE[_rule(job.plan.optimiser)],
         gradients=None if log is None else np.asarray(log.gradients[i]),
         straight_through=make is not None and is_straight_through(make),
     )
+
+
+def _rule(optimiser: Optimiser) -> str:
+    if optimiser.rule == "adam" or not optimiser.momentum:
+        return optimiser.rule
+    return "nesterov" if optimiser.nesterov else "momentum"
 
 
 def _epochs(job: Job, state: TrainState, i: int) -> dict[str, Any]:
