@@ -19,6 +19,19 @@ _DEPTH = LinearSegmentedColormap.from_list("depth", [BLUE, "#cc79a7", "#e69f00"]
 
 def draw_bytes(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
     """Scores against bytes on a logarithmic axis, over the band of the Pareto front."""
+    _draw_front(ax, panel, look)
+    ax.set_xlabel("bytes of the file (log)")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _round_bytes(value)))
+
+
+def draw_flops(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
+    """Scores against computed FLOPs of the training, as `draw_bytes`."""
+    _draw_front(ax, panel, look)
+    ax.set_xlabel("FLOPs of the training, computed (log)")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}".replace("e+", "e")))
+
+
+def _draw_front(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
     front = pareto(panel.points, larger_is_better=panel.metric in FRACTION_METRICS)
     # Corners as points of the line, so that labels keep clear of the steps too.
     corners = [(b.x, a.y) for a, b in itertools.pairwise(front)]
@@ -35,12 +48,10 @@ def draw_bytes(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
                     markersize=7, markeredgecolor=INK, markeredgewidth=0.8, zorder=3.5)  # fmt: skip
     _score_axis(ax, panel)
     ax.set_xscale("log")
-    ax.set_xlabel("bytes of the file (log)")
     low, high = ax.get_xlim()
     span = high / low
     steps = (1.0, 2.0, 5.0) if span < 60 else (1.0, 3.0) if span < 1000 else (1.0,)
     ax.xaxis.set_major_locator(LogLocator(subs=steps))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _round_bytes(value)))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 

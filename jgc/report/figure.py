@@ -12,7 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from jgc.report.draw import draw_bits, draw_bytes, draw_freezing, draw_layers, draw_sparsity
+from jgc.report.draw import (
+    draw_bits,
+    draw_bytes,
+    draw_flops,
+    draw_freezing,
+    draw_layers,
+    draw_sparsity,
+)
 from jgc.report.label import Label, place_labels
 from jgc.report.look import STYLE, Look, looks
 from jgc.report.panel import Panel, bit_panels, freeze_panels, layer_panels, score_panels
@@ -38,6 +45,7 @@ class Chart(NamedTuple):
 
 CHARTS = {
     "bytes": Chart(partial(score_panels, x="bytes_file"), draw_bytes, labels=True),
+    "flops": Chart(partial(score_panels, x="train_flops"), draw_flops, labels=True),
     "sparsity": Chart(partial(score_panels, x="sparsity"), draw_sparsity),
     "layers": Chart(layer_panels, draw_layers, width=4.7, key=False),
     "bits": Chart(bit_panels, draw_bits),

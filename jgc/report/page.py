@@ -22,6 +22,9 @@ _CAPTIONS = {
     "bytes": "Test score against the measured bytes of the file that restores the model. "
     "The band is the Pareto front of the means over all methods; bars are 95 % intervals over "
     "seeds. On a crowded panel only the points of the front are labelled.",
+    "flops": "Test score against the FLOPs of the whole training, computed from shapes and masks "
+    "as if pruned weights cost nothing: the kernels of this study multiply them. The band is the "
+    "Pareto front, as above.",
     "sparsity": "Test score against the fraction of prunable weights removed. "
     "The grey dashed line is the dense model; dashed colours were not fine-tuned, dotted ones "
     "trained from scratch. Bars are 95 % intervals over seeds.",

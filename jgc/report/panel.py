@@ -51,8 +51,8 @@ def score_panels(rows: Sequence[Mapping[str, Any]], x: str) -> list[Panel]:
 
     Args:
         rows: Result rows.
-        x: `bytes_file` (every method) or `sparsity` (methods that prune; the dense model is the
-            level line).
+        x: `bytes_file` or `train_flops` (every method), or `sparsity` (methods that prune; the
+            dense model is the level line).
 
     Returns:
         Panels with at least one point. Scores are in the unit of `metric_name`.
@@ -93,7 +93,7 @@ def freeze_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
 
 
 def pareto(points: Sequence[Point], *, larger_is_better: bool) -> list[Point]:
-    """The points that no other beats in both bytes and score, from small to large.
+    """The points that no other beats in both cost and score, from small to large.
 
     Example:
         >>> dots = [Point("a", 1.0, 0.5, 0, ""), Point("b", 2.0, 0.4, 0, ""),

@@ -95,7 +95,7 @@ def with_insides(rows: list[dict], n_layer=12) -> list[dict]:
 
 def _insides(row: dict, n_layer: int) -> dict:
     wobble = 0.02 * np.random.default_rng(row["seed"]).standard_normal()
-    found = {}
+    found = {"train_flops": 3e9 * (1.02 - row.get("sparsity", 0))}
     if "sparsity" in row:
         found["layers"] = {
             name: float(np.clip((1 - row["sparsity"]) ** (1 / scale) + wobble, 0, 1))

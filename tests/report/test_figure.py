@@ -36,9 +36,9 @@ def test_a_figure_is_written_where_rows_have_what_it_shows(tmp_path):
     assert names(rows[:1]) == ["bytes"]
     assert names(rows) == ["bytes", "sparsity"]
     whole = with_insides(rows)
-    assert names(whole[1:2]) == ["bytes", "sparsity", "layers"]
-    assert names(whole[:1]) == ["bytes", "freezing"]
-    assert names(whole[2:]) == ["bytes", "bits"]
+    assert names(whole[1:2]) == ["bytes", "flops", "sparsity", "layers"]
+    assert names(whole[:1]) == ["bytes", "flops", "freezing"]
+    assert names(whole[2:]) == ["bytes", "flops", "bits"]
     assert names(whole) == list(CHARTS)
 
 
