@@ -73,9 +73,8 @@ def main():
                 for work, found in zip(works, times, strict=True):
                     found += work.sample()
             dense, sparse = map(statistics.median, times)
-            print(
-                f"{d}-{hidden}-{out} | {density:g} | {dense:.3f} | {sparse:.3f} | {dense / sparse:.2f}"
-            )
+            row = f"{density:g} | {dense:.3f} | {sparse:.3f} | {dense / sparse:.2f}"
+            print(f"{d}-{hidden}-{out} | {row}")
 
 
 if __name__ == "__main__":
