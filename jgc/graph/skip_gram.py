@@ -42,9 +42,9 @@ def skip_gram(walks, *, n_node: int, key: Array, settings: SkipGram = _USUAL) ->
     together; walks that lie in one row of memory share as many negatives as the row has places,
     drawn in proportion to the power 0.75 of how often nodes occur, at the same expected weight: `n`
     nodes read and write 3 `n` vectors instead of some 7 for each of their pairs, and all else is
-    dense products. Where the steps of a batch on one vector weigh more than 1 they are scaled back to 1.
-    Negatives that happen to be in a walk are not drawn again, and no frequent node is left out at
-    random.
+    dense products. Where the steps of a batch on one vector weigh more than 1, they are scaled back
+    to 1. Negatives that happen to be in a walk are not drawn again, and no frequent node is left
+    out at random.
 
     Args:
         walks: Nodes, integers `[n_walk, length]`; -1 where a walk has ended.
