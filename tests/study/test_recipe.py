@@ -48,7 +48,7 @@ FAULTS = [
     ("hidden = 16", "hidden = 0", "`hidden` is 0; allowed: a whole number >= 1"),
     ("dropout = 0", "dropout = 1", "`dropout` is 1; allowed: a rate in [0, 1)"),
     ("dropout = 0", "learning_rate = nan", "`learning_rate` is nan; allowed: a number > 0"),
-    ("dropout = 0", "rate_decay = 1.5", "`rate_decay` is 1.5; allowed: a factor an epoch in (0, 1]"),
+    ("dropout = 0", "rate_decay = 1.5", "`rate_decay` is 1.5; allowed: a factor an epoch"),
     ("dropout = 0", 'rate_decay = "linear"', "or \"cosine\""),
     ("dropout = 0", 'rule = "lion"', "`rule` is 'lion'; allowed: \"adam\" or \"sgd\""),
     ("dropout = 0", 'readout = "min"', "`readout` is 'min'; allowed: \"sum\", \"mean\" or \"max\""),
