@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jgc import pack
-from jgc.pack.flops import ADAM
+from jgc.pack.flops import UPDATE
 from jgc.study import Settings, check_row
 from jgc.study.job import Job, packable, run_job, train_job
 from jgc.study.method import Level
@@ -209,4 +209,4 @@ def test_rows_in_batches_are_compressed_as_any(method, programs):
     assert 0 <= row["test"] <= 1 and "bits_by_degree" not in row
     if method == "dense":
         passes = 2 * (2 * 50 * 40 + 2 * 50 * 40 + 2 * 50 * 8)
-        assert row["train_flops"] == passes + 2 * 4 * ADAM * 49
+        assert row["train_flops"] == passes + 2 * 4 * UPDATE["sgd"] * 49
