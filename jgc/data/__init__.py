@@ -25,6 +25,7 @@ from jgc.data.loader import names as names
 from jgc.data.molecule import molecule_graph as molecule_graph
 from jgc.data.motifs import motif as motif
 from jgc.data.scaffold import scaffold_split as scaffold_split
+from jgc.data.snapshots import read_snapshots as read_snapshots
 from jgc.data.splits import class_split as class_split
 from jgc.data.splits import last_split as last_split
 from jgc.data.splits import random_split as random_split

@@ -17,6 +17,7 @@ from jgc.data.motifs import motif
 from jgc.data.npz import read_npz
 from jgc.data.planetoid import read_planetoid
 from jgc.data.scaffold import scaffold_split
+from jgc.data.snapshots import read_snapshots
 from jgc.data.source import Files, find_files
 from jgc.data.splits import class_split, last_split, random_split, stratified_folds
 from jgc.data.table import SPECS, Spec, tudataset
@@ -33,6 +34,7 @@ _READERS = {
     "dgcnn": read_dgcnn,
     "moleculenet": read_moleculenet,
     "temporal": read_temporal,
+    "snapshots": read_snapshots,
 }
 _EMBEDDED = {"sbm": sbm, "motif": motif, "temporal-sbm": temporal_sbm}
 # What the row of a node set becomes when its name ends in such a word.

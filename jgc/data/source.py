@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from jgc.data.dataset import DataError
 
@@ -24,8 +25,8 @@ class Source(NamedTuple):
         folder: Folder below the data folder, for example "tudataset/MUTAG".
         files: Names of the files that must be there; each may be gzipped as `NAME.gz`.
         optional: Names of files that some sets of the format have.
-        urls: Addresses to try in order. `{file}` stands for each name; an address that ends in
-            ".zip" is an archive of all of them; ".gz" and plain addresses give the file itself.
+        urls: Addresses to try in order. `{file}` stands for each name; an address whose path ends
+            in ".zip" is an archive of all of them; ".gz" and plain addresses give the file itself.
     """
 
     folder: str
@@ -176,7 +177,7 @@ def _download(name: str, source: Source, own: Sequence[Path]) -> Files:
 
 def _download_to(scratch: Path, url: str, source: Source) -> None:
     wanted = source.files + source.optional
-    if url.endswith(".zip"):
+    if urlsplit(url).path.endswith(".zip"):
         _fetch(url, scratch / "archive.zip")
         with zipfile.ZipFile(scratch / "archive.zip") as archive:
             # Members go by their last name only, so that no archive can write elsewhere.

@@ -13,7 +13,7 @@ class Spec(NamedTuple):
     Attributes:
         name: What users type, lower case.
         reader: Format: "planetoid", "npz", "geom-gcn", "tu", "dgcnn", "moleculenet", "temporal",
-            or one of the embedded sets, "sbm", "motif" and "temporal-sbm".
+            "snapshots", or one of the embedded sets, "sbm", "motif" and "temporal-sbm".
         task: "node" or "graph"; node sets can also be loaded as "link".
         split: The default split.
         about: One line for `jgc data list`.
@@ -109,6 +109,13 @@ def network_repository(name: str, stem: str, about: str) -> Spec:
     return temporal(name, "networkrepository", f"{stem}.edges", url, about)
 
 
+def snapshots(name: str, file: str, about: str) -> Spec:
+    """A row of STAR's data; all its sets are in one archive."""
+    url = "https://www.dropbox.com/s/0h6b5p5uw63pjbb/STAR-Code-Data.zip?dl=1"
+    source = Source("star", (file,), urls=(url,))
+    return Spec(name, "snapshots", "node", "random-60", about, source, {"file": file})
+
+
 _TOX21 = (
     "NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD", "NR-PPAR-gamma",
     "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
@@ -173,6 +180,9 @@ _ROWS = (
     moleculenet("esol", "delaney-processed.csv", "log solubility in water", (_ESOL,), kind="value"),
     moleculenet("freesolv", "SAMPL.csv", "free energy of hydration", ("expt",), kind="value"),
     moleculenet("lipophilicity", "Lipophilicity.csv", "log D", ("exp",), kind="value"),
+    snapshots("brain", "Brain.npz", "region of pieces of a brain by their activity in time"),
+    snapshots("dblp3", "DBLP3.npz", "field of authors in time, 3 fields"),
+    snapshots("dblp5", "DBLP5.npz", "field of authors in time, 5 fields"),
     snap("collegemsg", "CollegeMsg.txt", "who will write to whom, 1899 students"),
     snap("email-eu-core-temporal", "email-Eu-core-temporal.txt", "the same, 986 researchers"),
     snap("sx-mathoverflow", "sx-mathoverflow.txt", "who will answer whom, 24,818 users"),

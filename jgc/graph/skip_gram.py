@@ -39,12 +39,12 @@ def skip_gram(walks, *, n_node: int, key: Array, settings: SkipGram = _USUAL) ->
     """Vectors of nodes, from the company that they keep in walks.
 
     Differs: word2vec takes one pair after the other. Here the walks of a batch move their vectors
-    together, and a walk draws as many negatives as it has places, in proportion to the power 0.75
-    of how often nodes occur, that all its pairs share at the same expected weight: a walk of `n`
-    nodes reads and writes 3 `n` rows instead of some 7 for each of its pairs, and all else is dense
-    products. Where the steps of a batch on one vector weigh more than 1 they are scaled back to 1.
-    Negatives that happen to be in the walk are not drawn again, and no frequent node is left out at
-    random.
+    together; walks that lie in one row of memory share as many negatives as the row has places,
+    drawn in proportion to the power 0.75 of how often nodes occur, at the same expected weight: `n`
+    nodes read and write 3 `n` vectors instead of some 7 for each of their pairs, and all else is
+    dense products. Where the steps of a batch on one vector weigh more than 1, they are scaled back
+    to 1. Negatives that happen to be in a walk are not drawn again, and no frequent node is left
+    out at random.
 
     Args:
         walks: Nodes, integers `[n_walk, length]`; -1 where a walk has ended.
@@ -77,13 +77,13 @@ def skip_gram(walks, *, n_node: int, key: Array, settings: SkipGram = _USUAL) ->
     first, draws = jax.random.split(key)
     vectors = (jax.random.uniform(first, (n_node, settings.width)) - 0.5) / settings.width
     tables = _Tables(vectors, jnp.zeros_like(vectors), jnp.zeros(n_node))
-    walks = walks[:, (walks >= 0).any(0)]  # No walk may have gone that far.
-    n_walk, length = walks.shape
-    rows = min(max(settings.batch // length, 1), n_walk)
+    nodes, begins = _packed(walks[rng.permutation(len(walks))])
+    n_row, length = nodes.shape
+    rows = min(max(settings.batch // length, 1), n_row)
     noise = jnp.asarray(_noise(counts))
     for epoch in range(settings.epochs):
-        order = np.resize(rng.permutation(n_walk), -(-n_walk // rows) * rows)
-        batches = jnp.asarray(walks[order].reshape(-1, rows, length), jnp.int32)
+        order = np.resize(rng.permutation(n_row), -(-n_row // rows) * rows)
+        batches = tuple(jnp.asarray(a[order].reshape(-1, rows, length)) for a in (nodes, begins))
         tables = _pass(tables, batches, noise, jax.random.fold_in(draws, epoch), epoch, settings)
     return jnp.where(counts[:, None] > 0, tables.first, 0)
 
@@ -104,30 +104,34 @@ class _Share(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames="settings", donate_argnums=0)
-def _pass(tables: _Tables, batches: Array, noise: Array, key: Array, epoch, settings: SkipGram):
-    """Tables after one pass over all batches `[n_batch, rows, length]`."""
-    n_batch, _, length = batches.shape
+def _pass(tables: _Tables, batches, noise: Array, key: Array, epoch, settings: SkipGram):
+    """Tables after one pass over all batches, see `_packed`, `[n_batch, rows, length]`."""
+    n_batch, _, length = batches[0].shape
     apart = np.abs(np.subtract.outer(np.arange(length), np.arange(length)))
     near = np.clip((settings.window + 1 - apart) / settings.window, 0, 1) * (apart > 0)
     share = _Share(near.astype(np.float32), settings.negatives / length)
 
     def step(tables, at):
-        i, walks = at
+        i, nodes, begins = at
         done = (epoch * n_batch + i) / (settings.epochs * n_batch)
         rate = settings.rate * jnp.maximum(1 - done, 1e-4)
-        bits = hash_bits(jax.random.fold_in(key, i), walks.shape)
-        return _moved(tables, walks, noise[bits & (noise.size - 1)], share, rate), None
+        bits = hash_bits(jax.random.fold_in(key, i), nodes.shape)
+        drawn = noise[bits & (noise.size - 1)]
+        return _moved(tables, nodes, begins, drawn, share, rate), None
 
-    return jax.lax.scan(step, tables, (jnp.arange(n_batch), batches))[0]
+    return jax.lax.scan(step, tables, (jnp.arange(n_batch), *batches))[0]
 
 
-def _moved(tables: "_Tables", walks: Array, drawn: Array, share, rate: Array) -> "_Tables":
-    """One step of gradient ascent on the pairs of some walks `[rows, length]`."""
-    real = walks >= 0
-    rows = jnp.where(real, walks, tables.first.shape[0])  # Beyond the last: dropped when written.
+def _moved(
+    tables: "_Tables", nodes: Array, begins: Array, drawn: Array, share: _Share, rate: Array
+) -> "_Tables":
+    """One step of gradient ascent on the pairs of some rows of walks `[rows, length]`."""
+    real = nodes >= 0
+    rows = jnp.where(real, nodes, tables.first.shape[0])  # Beyond the last: dropped when written.
     inner, outer = (table.at[rows].get(mode="fill", fill_value=0) for table in tables[:2])
     noise = tables.second[drawn]
-    pairs = rate * share.pairs[None] * (real[:, :, None] & real[:, None, :])
+    together = (begins[:, :, None] == begins[:, None, :]) & (real[:, :, None] & real[:, None, :])
+    pairs = rate * share.pairs[None] * together
     places = pairs.sum(2)
     against = jnp.broadcast_to(share.drawn * places[:, :, None], (*places.shape, drawn.shape[1]))
     pull = pairs * jax.nn.sigmoid(-(inner @ outer.mT))
@@ -154,6 +158,31 @@ def _add(table: Array, load: Array, rows: Array, step: Array, size: Array) -> tu
     scale = 1 / jnp.maximum(load.at[rows].get(mode="fill", fill_value=1), 1)
     table = table.at[rows].add(scale[..., None] * step, mode="drop")
     return table, load.at[rows].set(0, mode="drop")
+
+
+def _packed(walks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Walks one behind the other in rows of the longest one's length, as most end long before.
+
+    Returns:
+        Nodes, int32 `[n_row, length]`, -1 in places that are free, and where in the row the walk of
+        each place begins. Walks of one node, which make no pair, are left out.
+    """
+    lengths = (walks >= 0).sum(1)
+    walks, lengths = walks[lengths > 1], lengths[lengths > 1]
+    width = int(lengths.max(initial=2))
+    at, row, used = np.zeros((len(walks), 2), np.int64), 0, 0
+    for i, length in enumerate(lengths.tolist()):
+        if used + length > width:
+            row, used = row + 1, 0
+        at[i] = row, used
+        used += length
+    nodes = np.full((row + 1, width), -1, np.int32)
+    begins = np.zeros_like(nodes)
+    walk, step = np.nonzero(walks >= 0)
+    rows, first = at[walk].T
+    nodes[rows, first + step] = walks[walk, step]
+    begins[rows, first + step] = first
+    return nodes, begins
 
 
 def _noise(counts: np.ndarray) -> np.ndarray:

@@ -103,17 +103,22 @@ def random_walks(index: WalkIndex, first: Array, key: Array, *, steps: int) -> A
         [[0, 1, 0, -1], [2, -1, -1, -1]]
     """
 
-    def step(span, key):
-        low, high = span
-        edge = _drawn(index.before, low, high, hash_bits(key, low.shape))
+    def step(state):
+        i, (low, high), nodes = state
+        edge = _drawn(index.before, low, high, hash_bits(jax.random.fold_in(key, i), low.shape))
         moved = low < high
         node = jnp.where(moved, index.receivers[edge], -1)
         low = jnp.where(moved, index.follow[edge], 0)
-        return (low, jnp.where(moved, index.starts[node + 1], 0)), node
+        high = jnp.where(moved, index.starts[node + 1], 0)
+        return i + 1, (low, high), nodes.at[i].set(node)
 
-    span = index.starts[first], index.starts[first + 1]
-    _, nodes = jax.lax.scan(step, span, jax.random.split(key, steps))
-    return jnp.concatenate([first[:, None], nodes.T], axis=1)
+    def goes_on(state):
+        i, (low, high), _ = state
+        return (i <= steps) & (low < high).any()
+
+    nodes = jnp.full((steps + 1, first.size), -1, jnp.int32).at[0].set(first)
+    start = 1, (index.starts[first], index.starts[first + 1]), nodes
+    return jax.lax.while_loop(goes_on, step, start)[2].T
 
 
 def _drawn(before: Array, low: Array, high: Array, bits: Array) -> Array:

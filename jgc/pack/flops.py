@@ -124,7 +124,7 @@ def training_flops(
             total += share * (flops.dense if straight_through else flops.sparse)
             total += steps * update * left
         if gradients is not None:
-            total += gradients[epoch] * flops.dense * share / steps
+            total += float(gradients[epoch]) * flops.dense * share / steps
     return total
 
 

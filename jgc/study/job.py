@@ -309,15 +309,14 @@ def _achieved(model: Model) -> float:
 def _sizes(
     job: Job, found: list[Product], bits: int, model: Model, artefact: dict[str, Any]
 ) -> dict[str, Any]:
-    """Bytes of the files, and computed operations a graph."""
+    """Bytes of the files, and computed operations a graph or row."""
     variables = {"params": model.params, **model.stats}
     cost = pack.total(at_level(found, model.masks, bits))
-    n_graph = len(job.dataset.graphs)
     sizes = {
         "bytes_dense": pack.dense_bytes(variables),
         "bytes_file": pack.file_bytes(**artefact),
-        "macs": cost.macs / n_graph,
-        "bops": cost.bops / n_graph,
+        "macs": cost.macs / _n_item(job),
+        "bops": cost.bops / _n_item(job),
     }
     if model.masks is not None:
         sizes["sparsity"] = _achieved(model)
@@ -327,10 +326,16 @@ def _sizes(
     if model.quant is not None and learned_sites(model.quant):
         sizes["bits_features"] = round(float(average_bits(model.quant)), 3)
         # Elsewhere nodes have groups, or a graph a split.
-        if job.dataset.task == "node" and job.plan.batch_size is None:
+        if job.dataset.task == "node" and not rows_of(job.dataset):
             by_degree = bits_by_degree(model.quant, in_degree(job.dataset.graphs[0]))
             sizes["bits_by_degree"] = {name: round(bits, 3) for name, bits in by_degree.items()}
     return sizes
+
+
+def _n_item(job: Job) -> int:
+    """Number of graphs; a row is a graph of its own."""
+    rows = rows_of(job.dataset)
+    return int(job.dataset.graphs[0].n_node[0]) if rows else len(job.dataset.graphs)
 
 
 def _train_flops(

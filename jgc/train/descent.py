@@ -49,7 +49,7 @@ class Optimiser(NamedTuple):
             >>> import jax.numpy as jnp
             >>> float(Optimiser(decay=0.5).remaining(jnp.int32(2), jnp.int32(4)))
             0.25
-            >>> float(Optimiser(decay="cosine").remaining(jnp.int32(2), jnp.int32(4)))
+            >>> round(float(Optimiser(decay="cosine").remaining(jnp.int32(2), jnp.int32(4))), 3)
             0.5
         """
         if self.decay == "cosine":

@@ -7,9 +7,10 @@ from sklearn.preprocessing import StandardScaler
 
 from jgc.data import DataError, TemporalEdges, info, load, node_rows, pair_rows, temporal_sbm
 from jgc.data.embedded import corrupted
+from jgc.data.snapshots import read_snapshots
 from jgc.data.source import find_files
 from jgc.data.temporal import read_temporal, temporal_edges
-from tests.data.cases import digest, put
+from tests.data.cases import digest, npz_bytes, put
 
 PLAIN = "1 2 10\n2 3 20\n"
 
@@ -161,6 +162,46 @@ def test_temporal_sbm_needs_its_order_and_is_neither_trivial_nor_hopeless():
     x = StandardScaler().fit_transform(graphs[0].nodes)
     model = LogisticRegression(C=0.1, max_iter=200).fit(x[split.train], labels[split.train])
     assert 0.6 < model.score(x[split.test], labels[split.test]) < 0.9
+
+
+def snapshots(**changes):
+    rng = np.random.default_rng(0)
+    return npz_bytes(
+        {"adjs": (rng.random((3, 12, 12)) < 0.2) * 1.0, "labels": np.eye(2)[np.arange(12) % 2]}
+        | changes
+    )
+
+
+def test_snapshots_are_edges_in_time(tmp_path):
+    put(tmp_path, "star/Brain.npz", snapshots())
+    data = load("brain", folder=tmp_path)
+    assert data.labels.tolist() == [0, 1] * 6 and data.graphs[0].nodes.shape == (12, 64)
+    assert (data.n_class, data.kind, [len(p) for p in data.splits[0][:3]]) == (
+        2,
+        "class",
+        [7, 2, 3],
+    )
+    adjacencies = np.zeros((2, 12, 12))
+    adjacencies[0, 3, 4] = adjacencies[1, 0, 5] = adjacencies[1, 0, 1] = 1
+    put(tmp_path, "star/Brain.npz", snapshots(adjs=adjacencies))
+    files = find_files("brain", info("brain").source, folder=tmp_path)
+    edges = read_snapshots(files, "Brain.npz").temporal
+    assert [c.tolist() for c in edges[:3]] == [[3, 0, 0], [4, 1, 5], [0.0, 1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"adjs": np.zeros((2, 12, 12))}, "Brain.npz: `adjs` holds no edge"),
+        ({"adjs": np.zeros((2, 11, 12))}, r"`adjs` \(2, 11, 12\) and `labels` \(12, 2\) must be"),
+        ({"labels": np.ones((12, 2))}, r"`labels\[0\]` must hold one 1"),
+        ({"labels": np.array([{}], object)}, r"no numeric entry `labels`; it has \['adjs'\]"),
+    ],
+)
+def test_bad_snapshots(tmp_path, changes, says):
+    put(tmp_path, "star/Brain.npz", snapshots(**changes))
+    with pytest.raises(DataError, match=says):
+        load("brain", folder=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from jgc.graph import SkipGram, skip_gram
-from jgc.graph.skip_gram import _moved, _noise, _Share, _Tables
+from jgc.graph.skip_gram import _moved, _noise, _packed, _Share, _Tables
 
 KEY = jax.random.key(0)
-WALKS = jnp.array([[0, 1, 2, 1], [3, 4, -1, -1], [5, -1, -1, -1]])
+WALKS = jnp.array([[0, 1, 2, 1], [3, 4, -1, -1], [5, 0, 3, 3]])
+# The last row holds two walks.
+BEGINS = jnp.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 2]])
 DRAWN = jnp.array([[2, 0, 5, 5], [1, 1, 3, 0], [4, 2, 2, 0]])
 SHARE = _Share(np.array([[0, 2, 1, 0], [2, 0, 2, 1], [1, 2, 0, 2], [0, 1, 2, 0]]) / 2.0, 0.75)
 
@@ -19,14 +21,14 @@ def tables(n_node=6, width=3):
     return _Tables(jnp.asarray(first), jnp.asarray(second), jnp.zeros(n_node))
 
 
-def objective(vectors, walks, drawn):
+def objective(vectors):
     """Word2vec's, pair by pair: each with its weight, and against all that its walk drew."""
     first, second = vectors
     total = 0.0
-    for walk, negatives in zip(walks.tolist(), drawn.tolist(), strict=True):
-        for i, here in enumerate(walk):
-            for j, there in enumerate(walk):
-                if i == j or here < 0 or there < 0:
+    for row, begins, negatives in zip(*(a.tolist() for a in (WALKS, BEGINS, DRAWN)), strict=True):
+        for i, here in enumerate(row):
+            for j, there in enumerate(row):
+                if i == j or here < 0 or there < 0 or begins[i] != begins[j]:
                     continue
                 against = sum(jax.nn.log_sigmoid(-first[here] @ second[k]) for k in negatives)
                 pair = jax.nn.log_sigmoid(first[here] @ second[there]) + SHARE.drawn * against
@@ -36,8 +38,8 @@ def objective(vectors, walks, drawn):
 
 def test_a_small_step_is_along_the_gradient():
     start = tables()
-    slopes = jax.grad(objective)(start[:2], WALKS, DRAWN)
-    moved = _moved(start, WALKS, DRAWN, SHARE, jnp.float32(0.01))
+    slopes = jax.grad(objective)(start[:2])
+    moved = _moved(start, WALKS, BEGINS, DRAWN, SHARE, jnp.float32(0.01))
     for before, after, slope in zip(start[:2], moved[:2], slopes, strict=True):
         np.testing.assert_allclose(after - before, 0.01 * slope, atol=2e-6)
     assert not moved.load.any()
@@ -48,8 +50,8 @@ def test_a_large_step_is_scaled_back_node_by_node():
     start = tables()
     share = _Share(np.array([[0.0, 1], [1, 0]]), 3.0)
     walks, drawn = jnp.array([[0, 1]]), jnp.array([[2, 3]])
-    moved = _moved(start, walks, drawn, share, jnp.float32(4.0))
-    small = _moved(start, walks, drawn, share, jnp.float32(1e-3))
+    moved = _moved(start, walks, 0 * walks, drawn, share, jnp.float32(4.0))
+    small = _moved(start, walks, 0 * walks, drawn, share, jnp.float32(1e-3))
     of_small = (1000 * (after - before) for before, after in zip(start[:2], small[:2], strict=True))
     first, second = of_small
     np.testing.assert_allclose(moved.first - start.first, first / 7, atol=1e-3)
@@ -62,10 +64,19 @@ def test_ends_of_walks_are_no_node():
     start = tables()
     longer = jnp.pad(WALKS, ((0, 0), (0, 2)), constant_values=-1)
     share = _Share(np.pad(SHARE.pairs, (0, 2), constant_values=1.0), SHARE.drawn)
-    short = _moved(start, WALKS, DRAWN, SHARE, jnp.float32(0.1))
-    long = _moved(start, longer, DRAWN, share, jnp.float32(0.1))
+    short = _moved(start, WALKS, BEGINS, DRAWN, SHARE, jnp.float32(0.1))
+    long = _moved(start, longer, jnp.pad(BEGINS, ((0, 0), (0, 2))), DRAWN, share, jnp.float32(0.1))
     for a, b in zip(short, long, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_walks_lie_one_behind_the_other():
+    nodes, _ = _packed(np.array([[1, 2, -1, -1], [3, -1, -1, -1], [4, 5, -1, -1], [6, 7, 8, -1]]))
+    assert nodes.tolist() == [[1, 2, -1], [4, 5, -1], [6, 7, 8]]
+    nodes, begins = _packed(np.array([[1, 2, -1, -1], [4, 5, -1, -1], [6, 7, 8, 6]]))
+    assert nodes.tolist() == [[1, 2, 4, 5], [6, 7, 8, 6]]
+    assert begins.tolist() == [[0, 0, 2, 2], [0, 0, 0, 0]]
+    assert _packed(np.array([[3, -1]]))[0].tolist() == [[-1, -1]]
 
 
 def test_negatives_are_drawn_by_the_power_of_counts():

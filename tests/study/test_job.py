@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from jgc import pack
+from jgc.pack.flops import UPDATE
 from jgc.study import Settings, check_row
 from jgc.study.job import Job, packable, run_job, train_job
 from jgc.study.method import Level
 from jgc.study.plan import method_of, plan
 from tests.study.cases import words
-from tests.train.cases import N_NODE, tiny_graphs, tiny_links, tiny_nodes
+from tests.train.cases import N_NODE, tiny_graphs, tiny_links, tiny_nodes, tiny_rows
 
 SETTINGS = Settings(hidden=4, epochs=3, finetune_epochs=2, learning_rate=0.05)
 
@@ -194,3 +195,18 @@ def test_rows_tell_when_a_run_ended_and_a_matrix_froze(programs):
     assert all(row["epochs"] < 40 and "epochs_by_layer" not in row for row in rows)
     settings = [todo.config(Level(), 0)["settings"], rows[0]["config"]["settings"]]
     assert "patience" not in settings[0] and settings[1]["patience"] == 2
+
+
+@pytest.mark.parametrize("method", ["dense", "global", "a2q"])
+def test_rows_in_batches_are_compressed_as_any(method, programs):
+    """Operations are those of a row: 4 * 8 + 8; an epoch passes the half of them that is fitted."""
+    del programs
+    settings = Settings(hidden=8, batch_size=16, epochs=2, finetune_epochs=1)
+    level = {"global": Level(0.5), "a2q": Level(bits=4)}.get(method, Level())
+    todo = job(tiny_rows(), "mlp", method, [(level, 0)], settings)
+    (row,) = run_job(todo).rows
+    assert row["macs"] == pytest.approx(40 * (0.5 if method == "global" else 1), abs=1)
+    assert 0 <= row["test"] <= 1 and "bits_by_degree" not in row
+    if method == "dense":
+        passes = 2 * (2 * 50 * 40 + 2 * 50 * 40 + 2 * 50 * 8)
+        assert row["train_flops"] == passes + 2 * 4 * UPDATE["sgd"] * 49
