@@ -55,6 +55,8 @@ CASES = [
     Case("cora", "gat"),
     Case("citeseer", "gat"),
     Case("mutag", "gin", MUTAG),
+    Case("citeseer-npz", "gcn"),
+    Case("citeseer-npz", "gat"),
     Case("chameleon", "gcn"),
     Case("proteins", "gin", PROTEINS),
 ]

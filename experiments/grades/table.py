@@ -1,14 +1,17 @@
-"""The tables of README.md, from results.jsonl and times.jsonl.
+"""The tables and the figure of README.md, from results.jsonl and times.jsonl.
 
 python experiments/grades/table.py
 """
 
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from statistics import mean, median
 
 from cases import CASES
 
+from jgc.report.figure import write_figures
 from jgc.study.stats import estimate, paired_difference
 from jgc.study.store import Store
 
@@ -28,6 +31,16 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|")
     for case in CASES:
         ratios(case, [t for t in times if (t["dataset"], t["model"]) == case[:2]])
+    draw(rows)
+
+
+def draw(rows) -> None:
+    """Which matrix froze when."""
+    frozen = [row for row in rows if "epochs_by_layer" in row]
+    with tempfile.TemporaryDirectory() as folder:
+        for path in write_figures(frozen, folder):
+            if path.stem == "freezing":
+                shutil.copy(path, FOLDER)
 
 
 def rule_of(row) -> str:

@@ -105,7 +105,8 @@ def draw_freezing(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
     """A bar for each matrix as long as it trained, from the first layer down; the run in grey."""
     for point in panel.points:
         name = "whole run" if point.label == "run" else point.line
-        colour = GREY.colour if point.label == "run" else look[point.line].colour
+        colour = BLUE if point.line == "dense" else look[point.line].colour
+        colour = GREY.colour if point.label == "run" else colour
         told = name in ax.get_legend_handles_labels()[1]
         ax.barh(point.x, point.y, xerr=point.half_width or None, height=0.7, color=colour,
                 ecolor=INK, capsize=2.5, error_kw={"elinewidth": 1.0}, zorder=2.5,

@@ -37,8 +37,16 @@ def signals(
         graph, layout, _ = task.batch(data, epoch, 0, key)
         return jnp.sum(forward(bare._replace(params=params), _of_ones(graph), layout)[0])
 
-    late = jnp.stack([state.loss[epoch - 1], state.loss[jnp.maximum(epoch - 2, 0)]])
+    late = state.loss[last_epochs(state, epoch)]
     return {"loss": loss, "flow": flow, "mean_loss": jnp.mean(late)}
+
+
+def last_epochs(state: TrainState, epoch: Array) -> Array:
+    """The last two epochs that ran before this one, int `[2]`: a phase may have ended early."""
+    if state.stop is None:
+        return jnp.stack([epoch - 1, jnp.maximum(epoch - 2, 0)])
+    ran = jnp.where(state.stop.ran, jnp.arange(state.loss.shape[0]), 0)
+    return jax.lax.top_k(ran, 2)[0]
 
 
 def penalty(pruner: Pruner | None, state: TrainState, params, inside: Array):

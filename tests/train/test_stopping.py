@@ -18,6 +18,7 @@ from jgc.train import (
     train,
 )
 from jgc.train import lanes as lanes_module
+from jgc.train.pruning import last_epochs
 from jgc.tree import named_leaves
 from tests.train.cases import OPTIMISER, TABLE, lanes, pruner, qat
 
@@ -202,6 +203,15 @@ def test_a_dense_start_that_ended_early(run):
     begun = run(stopping, method, dense=starts(dense)).state
     assert same(begun.stop.ran, run(stopping, method).state.stop.ran)
     np.testing.assert_allclose(begun.loss, run(stopping, method).state.loss, rtol=1e-3, atol=1e-4)
+
+
+def test_epochs_that_did_not_run_are_not_looked_back_on(run):
+    """A pruner is told the loss of the last two epochs; a phase may have ended before its last."""
+    one = jax.tree.map(lambda leaf: leaf[0], run(Stopping(patience=6)).state)
+    last = int(one.stop.ran.sum()) - 1
+    assert last < EPOCHS - 1 and last_epochs(one, jnp.int32(EPOCHS)).tolist() == [last, last - 1]
+    whole = jax.tree.map(lambda leaf: leaf[0], run().state)
+    assert last_epochs(whole, jnp.int32(EPOCHS)).tolist() == [EPOCHS - 1, EPOCHS - 2]
 
 
 def test_lanes_in_one_batch_end_like_lanes_in_turn(run, monkeypatch):
