@@ -42,6 +42,8 @@ class Case(NamedTuple):
 LEVELS = (0.0, 0.25, 0.5, 0.9, 1.0)
 ALL = {0.0: 90, 0.25: 68, 0.5: 45, 0.9: 9, 1.0: 0}  # 67.5 -> 68, half to even
 FINE = {**ALL, 0.25: 67}
+# Methods whose masks are those of another at every update; they differ in when they train.
+SAME = {"snip": "saliency", "ticket": "global", "gmp": "fine"}
 # Methods whose counts follow from the weights; their own tests know them.
 FREE = {"sap", "group-lasso"}
 CASES = (
@@ -50,11 +52,9 @@ CASES = (
     Case("lamp", LEVELS, ALL.__getitem__),
     Case("saliency", LEVELS, ALL.__getitem__),
     Case("taylor", LEVELS, ALL.__getitem__),
-    Case("snip", LEVELS, ALL.__getitem__),
     Case("grasp", LEVELS, ALL.__getitem__),
     Case("synflow", LEVELS, ALL.__getitem__),
     Case("lasso", LEVELS, ALL.__getitem__, at_once),
-    Case("ticket", LEVELS, ALL.__getitem__, at_once),
     # By Erdos and Renyi the layers get 16 : 11 of what is kept, which changes no sum.
     Case("static", LEVELS, ALL.__getitem__, gradual=False),
     Case("set", LEVELS, ALL.__getitem__, steady, gradual=False),
@@ -63,7 +63,6 @@ CASES = (
     # 60 and 30 weights: 45 + 22 (22.5 to even), 30 + 15, 6 + 3
     Case("fine", LEVELS, FINE.__getitem__),
     Case("movement", LEVELS, FINE.__getitem__, at_once),
-    Case("gmp", LEVELS, FINE.__getitem__, at_once),
     Case("ste", LEVELS, FINE.__getitem__, at_once),
     Case("slr", LEVELS, FINE.__getitem__, at_once, gradual=False),
     Case("admm", LEVELS, FINE.__getitem__, at_once, gradual=False),

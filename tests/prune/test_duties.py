@@ -15,8 +15,10 @@ from tests.prune.cases import (
     CASES,
     FREE,
     LIBRARIES,
+    SAME,
     SIGNALS,
     TREES,
+    at_once,
     masks_at,
     n_kept,
     plain_params,
@@ -36,8 +38,18 @@ def assert_trees_equal(a, b):
 
 
 def test_every_method_has_its_case():
-    assert {case.name for case in CASES} == set(METHODS) - FREE
+    assert {case.name for case in CASES} == set(METHODS) - FREE - set(SAME)
     assert COURSES.keys() == METHODS.keys()
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_methods_of_one_composition_make_the_same_masks(name):
+    params = plain_params()
+    masks = [
+        pruned(METHODS[each](0.5, key=None, schedule=at_once), params)
+        for each in (name, SAME[name])
+    ]
+    assert_trees_equal(*masks)
 
 
 # What differs between libraries is names and axes, so three structures stand for all methods.
