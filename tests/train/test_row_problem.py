@@ -34,7 +34,9 @@ def test_a_batch_is_drawn_from_its_own_training_rows(split):
         assert len(drawn) == 16 and set(drawn) <= allowed
         assert [known[row] for row in drawn] == labels[:, 0].tolist()
         seen += drawn
-    assert len(set(seen)) == 50 and layout.node_mask.all() and layout.graph_mask.shape == (16,)
+    # 640 draws: each of 50 rows some 13 times.
+    assert len(set(seen)) == 50 and max(map(seen.count, seen)) < 32
+    assert layout.node_mask.all() and layout.graph_mask.shape == (16,)
     again, _, _ = task.batch(selected, 0, 39, jax.random.key(39))
     np.testing.assert_array_equal(again.nodes, graph.nodes)
 
