@@ -14,7 +14,9 @@ from pathlib import Path
 from jgc.study.stats import Estimate, estimate, paired_difference
 from jgc.study.store import Store
 
-HEAD = "| data | sparsity | SLR | RigL - SLR | RigL - static | FLOPs SLR / RigL |\n|---|" + 5 * "---:|"
+HEAD = (
+    "| data | sparsity | SLR | RigL - SLR | RigL - static | FLOPs SLR / RigL |\n|---|" + 5 * "---:|"
+)
 
 
 def main() -> None:
@@ -24,13 +26,16 @@ def main() -> None:
     tests, flops = (by_level(rows, key) for key in ("test", "train_flops"))
     print(HEAD)
     for dataset, sparsity in sorted({where[:2] for where in tests}):
-        slr, rigl, static = (tests.get((dataset, sparsity, m), {}) for m in ("slr", "rigl", "static"))
+        slr, rigl, static = (
+            tests.get((dataset, sparsity, m), {}) for m in ("slr", "rigl", "static")
+        )
         if slr and rigl and static:
             cost = (estimate(flops[dataset, sparsity, m].values()).mean for m in ("slr", "rigl"))
             more, less = cost
             print(
                 f"| {dataset} | {sparsity:g} | {shown(estimate(slr.values()))} "
-                f"| {shown(paired_difference(rigl, slr))} | {shown(paired_difference(rigl, static))} "
+                f"| {shown(paired_difference(rigl, slr))} "
+                f"| {shown(paired_difference(rigl, static))} "
                 f"| {more / less:.1f} |"
             )
 

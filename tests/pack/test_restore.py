@@ -109,10 +109,17 @@ def test_every_task_as_trained(task, name, tmp_path):
         assert bits[0] == pytest.approx(bits[1], rel=1e-3)  # Shares are stored in 16 bits.
 
 
-@pytest.mark.parametrize("name", prune.METHODS)
-def test_every_pruner(name, tmp_path):
+STRUCTURED = {name: (name, {}) for name in ("global", "row", "head", "n:m")} | {
+    name: ("admm", {"structure": name, "schedule": lambda s: prune.one_shot(s, at=0)})
+    for name in ("column", "block")
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_every_structure(name, tmp_path):
     hidden = lambda name, leaf: name == "conv1/linear/kernel"  # noqa: E731
-    pruner = prune.METHODS[name](0.5, key=jax.random.key(0), is_prunable=hidden)
+    method, settings = STRUCTURED[name]
+    pruner = prune.METHODS[method](0.5, key=None, is_prunable=hidden, **settings)
     made = untrained("node", quant.qat(5), GCN(hidden=16, out=3), pruner=pruner)
     made.save(tmp_path / "model.safetensors")
     restored = check(made, tmp_path / "model.safetensors")

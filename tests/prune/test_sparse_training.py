@@ -77,7 +77,7 @@ def test_rigl_drops_the_smallest_and_grows_the_steepest():
 
     state, _ = prune.update(prune.init(params), params, loss=loss)
     mask = np.asarray(state.masks["kernel"][0])
-    weights = {"kernel": params["kernel"] * mask}
+    weights = {"kernel": params["kernel"] * mask[None]}
     state, _ = prune.update(state, weights, loss=loss)
     # A quarter of the window is gone: .25 (1 + cos(pi / 4)) of 4 weights is 1.7, rounded up to 2.
     rest = set(np.flatnonzero(mask)[2:])  # Magnitudes rise with the place.

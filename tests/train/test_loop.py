@@ -17,6 +17,11 @@ each_case = pytest.mark.parametrize("name", TABLE)
 pruned = pytest.mark.parametrize("name", [case.name for case in CASES if case.prune])
 
 
+def task_of(case):
+    data = case.data()
+    return problem(data, batch_size=5 if data.task == "graph" else None)
+
+
 class Run(NamedTuple):
     done: Trained
     compilations: int
@@ -33,7 +38,7 @@ def runs(programs):
 
     def run(name, order=(0, 1, 2, 3), chunk=50) -> Run:
         case, before = TABLE[name], programs.compilations
-        task = problems.setdefault(case.data, problem(case.data(), batch_size=5))
+        task = problems.setdefault(case.data, task_of(case))
         key = name, tuple(order), chunk
         if key not in found:
             done = train(
@@ -217,7 +222,7 @@ def _first_key(seed):
 def test_the_penalty_of_a_lane_stands_in_for_weight_decay(runs):
     """Lanes of penalties 0.05 and 0.075 against a program whose weight decay is 0.05."""
     case, state = TABLE["l2"], runs("l2").state
-    task = problem(case.data(), batch_size=5)
+    task = task_of(case)
     method, optimiser = case.method._replace(l2=False), OPTIMISER._replace(weight_decay=0.05)
     decayed = train(case.architecture, task, method, lanes(), optimiser=optimiser).state
     np.testing.assert_allclose(state.loss[:2], decayed.loss[:2], rtol=1e-5)
@@ -227,7 +232,7 @@ def test_the_penalty_of_a_lane_stands_in_for_weight_decay(runs):
 @each_case
 def test_every_phase_has_a_fresh_optimiser(runs, name):
     case, state = TABLE[name], runs(name).state
-    steps = problem(case.data(), batch_size=5).steps
+    steps = task_of(case).steps
     count = optax.tree_utils.tree_get(state.opt_state.params, "count")
     if case.phases[-1].rate == 0:
         assert (count == 0).all() and (state.loss[:, -1] == UNTRAINED).all()
@@ -242,7 +247,7 @@ def test_lanes_in_one_batch_are_lanes_in_turn(runs, programs, monkeypatch):
     monkeypatch.setattr(lanes_module, "in_turn", lambda mesh: False)
     in_turn = runs("graphs").state
     case, before = TABLE["graphs"], programs.compilations
-    task = problem(case.data(), batch_size=5)
+    task = task_of(case)
     batched = train(case.architecture, task, case.method, lanes(), optimiser=OPTIMISER)
     assert programs.compilations == before + 1  # Another program, so it was not run in turn.
     first = case.phases[0].epochs
@@ -306,7 +311,7 @@ def test_bad_lanes(seed, settings, message):
 
 def test_progress_is_reported_after_every_chunk(runs):
     case, seen = TABLE["dense mlp"], []
-    task = problem(case.data(), batch_size=5)
+    task = task_of(case)
     train(
         case.architecture, task, case.method, lanes(), optimiser=OPTIMISER, chunk=2,
         report=lambda *said: seen.append(said),

@@ -49,7 +49,7 @@ def global_saliency(
         >>> params = {"kernel": jnp.array([[1.0, 2.0, 3.0, 4.0]])}
         >>> prune = global_saliency(0.5)
         >>> state, _ = prune.update(prune.init(params), params,
-        ...     loss=lambda p: (p["kernel"] * jnp.array([9.0, 1.0, 1.0, 1.0])).sum())
+        ...     loss=lambda p: (p["kernel"] * jnp.array([[9.0, 1.0, 1.0, 1.0]])).sum())
         >>> state.masks["kernel"].tolist()
         [[True, False, False, True]]
 
