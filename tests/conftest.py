@@ -4,8 +4,11 @@ import os
 import tempfile
 from pathlib import Path
 
-import jax
-import pytest
+# These programs run for milliseconds and compile for seconds: LLVM need not try hard.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+import jax  # noqa: E402 - reads the flags
+import pytest  # noqa: E402
 
 # Two devices, so that lanes really are split over devices on any machine.
 jax.config.update("jax_num_cpu_devices", 2)

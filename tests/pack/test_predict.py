@@ -41,7 +41,7 @@ def test_the_score_is_the_accepted_one(task, model, tmp_path, in_float):
     data = SETS[task]()
     result = jgc.compress(
         model, data, prune="global:0.5", quantize="qat:5", seeds=2, epochs=4, finetune_epochs=2,
-        hidden=4,
+        hidden=4, layers=2,
     )  # fmt: skip
     held = pack.restore(result.save(tmp_path))
     number = [split.name for split in data.splits].index(held.meta["config"]["split"])

@@ -142,7 +142,7 @@ def test_the_chosen_model_is_that_of_its_lane(both):
 @pytest.mark.parametrize(
     "data, model, method, level",
     [
-        (tiny_graphs, "hgp-sl", "global+qat", Level(0.5, 4)),
+        (tiny_graphs, "hgp-sl", "global", Level(0.5, None)),
         (tiny_links, "ness", "global", Level(0.9, None)),
         (tiny_nodes, "ssp", "global", Level(0.5, None)),
     ],

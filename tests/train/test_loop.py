@@ -125,10 +125,6 @@ def test_the_chosen_model_has_exactly_its_sparsity(runs, name):
             assert all(u.all() or not u.any() for of in units for u in of)
             expected = [round((1 - sparsity) * len(of)) for of in units]
             assert [sum(map(np.any, of)) for of in units] == expected
-        elif name == "n:m":
-            groups = [masks[n][: len(masks[n]) // 4 * 4].reshape(-1, 4, masks[n].shape[1])
-                      for n in kernels]  # fmt: skip
-            assert all((g.sum(1) == 4 - round(4 * sparsity)).all() for g in groups)
         elif name == "fine":
             assert kept == {n: round((1 - sparsity) * masks[n].size) for n in kernels}
         else:
@@ -152,7 +148,7 @@ def test_the_last_model_holds_its_zeros_too(runs, name):
 
 
 # Epochs of the last phase that lie below the final sparsity.
-UNSETTLED = {"gradual": 2, "movement": 2, "gmp": 2, "slr": 3}
+UNSETTLED = {"gradual": 2, "movement": 2, "slr": 3}
 
 
 @each_case

@@ -80,8 +80,10 @@ def test_labels_of_other_parts_change_no_loss_and_no_score():
         ]
 
 
-@pytest.mark.parametrize("kind", ["binary", "class"])
-@pytest.mark.parametrize("quantizer", [None, "qat", "a2q", "degree"])
+@pytest.mark.parametrize(
+    ("kind", "quantizer"),
+    [("binary", None), ("class", None), ("class", "qat"), ("binary", "a2q"), ("class", "degree")],
+)
 def test_a_network_learns_from_batches_whatever_quantises_it(kind, quantizer):
     data = tiny_rows(kind)
     model = for_task(MLP(hidden=8, dropout=0.0), "node", data.n_class)
