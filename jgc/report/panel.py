@@ -55,9 +55,11 @@ def score_panels(rows: Sequence[Mapping[str, Any]], x: str) -> list[Panel]:
             dense model is the level line).
 
     Returns:
-        Panels with at least one point. Scores are in the unit of `metric_name`.
+        Panels with points to compare; where none has more than one, those with one. Scores are in
+        the unit of `metric_name`.
     """
-    return _panels(rows, lambda members: _scores(members, x))
+    shown = _panels(rows, lambda members: _scores(members, x))
+    return [panel for panel in shown if len(panel.points) > 1] or shown
 
 
 def layer_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:

@@ -106,3 +106,10 @@ def test_freezing_by_hand():
     ]  # fmt: skip
     assert panel.points[0].half_width == pytest.approx(5 * 12.706, rel=1e-4)
     assert freeze_panels(rows[-1:]) == []
+
+
+def test_a_panel_has_something_to_compare_where_any_has():
+    two, one = study(RUNS[:1], METHODS[:2], 1), study(RUNS[1:2], METHODS[:1], 1)
+    titles = [panel.title for panel in score_panels(two + one, "bytes_file")]
+    assert titles == [score_panels(two, "bytes_file")[0].title]
+    assert len(score_panels(one, "bytes_file")) == 1

@@ -164,6 +164,7 @@ CASES = (
     Case("dense mlp", mlp, (DENSE,)),
     Case("global", gcn, (DENSE, TUNE), pruner("global")),
     Case("fine", mlp, (DENSE, TUNE), pruner("fine")),
+    Case("random", mlp, (DENSE, TUNE), pruner("random")),
     Case("row", mlp, (DENSE, TUNE), pruner("row")),
     Case("head", mlp, (DENSE, TUNE), head),
     Case("gradual", mlp, (Phase(2), Phase(5, prune=True)), gradual),
