@@ -113,9 +113,8 @@ def erdos_renyi(units: list[Array], sparsity, shapes: Shapes) -> list[Array]:
 def _shared_out(wanted: Array, sizes: Array, total) -> Array:
     """Densities in proportion to `wanted`, at most 1, that keep `total` units."""
     full = jnp.zeros(sizes.shape, bool)
-    for _ in range(
-        sizes.size
-    ):  # Every turn fills at least one more layer, or none is left to fill.
+    # Every turn fills at least one more layer, or none is left to fill.
+    for _ in range(sizes.size):
         room = jnp.maximum(total - jnp.sum(sizes * full), 0)
         weight = jnp.sum(jnp.where(full, 0, wanted * sizes))
         density = jnp.where(full, 1.0, wanted * room / jnp.maximum(weight, 1e-30))

@@ -1,6 +1,5 @@
 """`regrowing`: sparse training, which drops weights and grows as many elsewhere."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,9 +15,6 @@ from jgc.prune.structure import Structure
 from jgc.prune.types import Masks, Params, PruneInfo, Pruner, PruneState
 from jgc.topk import keep_top
 from jgc.tree import PathPredicate, chosen, is_kernel, named_leaves
-
-# (fraction dropped at the first regrowth, progress from 0 to 1) -> fraction dropped now
-Decay = Callable[[float, Array], Array]
 
 
 def cosine(drop: float, progress: Array) -> Array:

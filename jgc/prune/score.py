@@ -66,6 +66,34 @@ def random(key: Array) -> Score:
     return Score(init=lambda params: jnp.copy(key), scores=scores)
 
 
+def remembered(note: Callable[[Array, Array, Array], Array]) -> Score:
+    """The score that `note` gathers from the gradients of training; 0 before the first.
+
+    Args:
+        note: `(score so far, weights, gradients) -> score`, of one leaf.
+
+    Returns:
+        The `Score`.
+
+    Example:
+        >>> score = remembered(lambda m, w, g: m - w * g)
+        >>> params = {"w": jnp.array([2.0])}
+        >>> memory = score.observe(score.init(params), params, {"w": jnp.array([3.0])})
+        >>> score.scores(params, memory)
+        {'w': Array([-6.], dtype=float32)}
+    """
+
+    def observe(memory, params: Params, grads: Params):
+        noted = jax.tree.map(note, memory, params, grads)
+        return jax.tree.map(lambda score: score.astype(jnp.float32), noted)
+
+    return Score(
+        init=lambda params: jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.float32), params),
+        scores=lambda params, memory, **signals: memory,
+        observe=observe,
+    )
+
+
 def slopes(params: Params, signals: dict[str, Any], score: str) -> Params:
     """The gradient of the signal `loss`, also with respect to weights that are pruned.
 

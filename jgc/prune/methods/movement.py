@@ -1,32 +1,15 @@
 """`movement`: keeps the weights that training moves away from 0."""
 
-import jax
-import jax.numpy as jnp
-
 from jgc.prune.budget import per_layer
 from jgc.prune.compose import pruner
 from jgc.prune.schedule import Timing, needed
-from jgc.prune.score import Score
+from jgc.prune.score import remembered
 from jgc.prune.structure import element
-from jgc.prune.types import Params, Pruner
+from jgc.prune.types import Pruner
 from jgc.tree import PathPredicate, is_kernel
 
-
-def _zeros(params: Params) -> Params:
-    return jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.float32), params)
-
-
-def _observed(memory: Params, params: Params, grads: Params) -> Params:
-    return jax.tree.map(lambda m, p, g: m - (p * g).astype(jnp.float32), memory, params, grads)
-
-
-def _remembered(params: Params, memory, **signals):
-    del params, signals
-    return memory
-
-
 # -w dL/dw, summed over the gradients of training.
-moved_away = Score(init=_zeros, scores=_remembered, observe=_observed)
+moved_away = remembered(lambda total, w, g: total - w * g)
 
 
 def movement(
@@ -55,6 +38,7 @@ def movement(
         ValueError: without `schedule`, and as `global_magnitude`.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> from jgc.prune import one_shot
         >>> params = {"kernel": jnp.array([[1.0, 2.0, -3.0, 4.0]])}
         >>> prune = movement(0.5, schedule=lambda s: one_shot(s, at=0))

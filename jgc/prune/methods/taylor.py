@@ -1,40 +1,21 @@
 """`taylor`: the squared first-order change of the loss, averaged over many batches."""
 
-import jax
 import jax.numpy as jnp
 
 from jgc.prune.budget import global_
 from jgc.prune.compose import pruner
 from jgc.prune.schedule import Timing, timed
-from jgc.prune.score import Score
+from jgc.prune.score import remembered
 from jgc.prune.structure import element
-from jgc.prune.types import Params, Pruner
+from jgc.prune.types import Pruner
 from jgc.tree import PathPredicate, is_kernel
 
 # Share of the newest batch in the running mean.
 _NEW = 0.1
 
 
-def _observed(memory: Params, params: Params, grads: Params) -> Params:
-    return jax.tree.map(
-        lambda m, p, g: (1 - _NEW) * m + _NEW * jnp.square(p * g).astype(jnp.float32),
-        memory,
-        params,
-        grads,
-    )
-
-
-def _zeros(params: Params) -> Params:
-    return jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.float32), params)
-
-
-def _remembered(params: Params, memory, **signals):
-    del params, signals
-    return memory
-
-
 # (w dL/dw)^2, a running mean over the gradients of training.
-squared_taylor = Score(init=_zeros, scores=_remembered, observe=_observed)
+squared_taylor = remembered(lambda mean, w, g: (1 - _NEW) * mean + _NEW * jnp.square(w * g))
 
 
 def taylor(
