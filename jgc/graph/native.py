@@ -62,6 +62,18 @@ def dots(pattern: Structure, a: Array, b: Array) -> Array:
     return _floats("dots", pattern.indptr, pattern.cols, a, b, out=(shape,))[0]
 
 
+def right_product(pattern: Structure, weights: Array, x: Array) -> Array:
+    """As `jgc.graph.right_product`: `[n, n_col] -> [n, n_row]`."""
+    shape = (x.shape[0], pattern.n_row)
+    return _floats("right_product", pattern.indptr, pattern.cols, weights, x, out=(shape,))[0]
+
+
+def right_dots(pattern: Structure, a: Array, b: Array) -> Array:
+    """Its gradient by the weights, `[n_entry]`, from `a` `[n, n_row]` and `b` `[n, n_col]`."""
+    shape = (pattern.n_entry,)
+    return _floats("right_dots", pattern.indptr, pattern.cols, a, b, out=(shape,))[0]
+
+
 def entry_sum(pattern: Structure, values: Array) -> Array:
     """Sums of entry values over rows, `[n_entry, d] -> [n_row, d]`."""
     shape = (pattern.n_row, values.shape[1])
