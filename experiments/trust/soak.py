@@ -71,7 +71,9 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), file=file, flush=True)
     late = rows[len(rows) // 3 :]  # The first studies fill the caches of jax and malloc.
-    print(f"{len(rows)} studies, {rows[0]['mb']} MB after the first, {rows[-1]['mb']} MB at the end")
+    print(
+        f"{len(rows)} studies, {rows[0]['mb']} MB after the first, {rows[-1]['mb']} MB at the end"
+    )
     if len(late) > 1:
         print(f"last two thirds: {slope(late):+.1f} MB an hour")
 

@@ -17,10 +17,10 @@ from tests.pack.cases import channel_grids, gcn, global_masks
 from tests.pack.restored import QAT, untrained
 
 WORDS = (
-    b'"float32"', b'"int8"', b'"bool"', b'"bfloat16"', b'"dense"', b'"axes"', b'"bitmap"', b'"index"',
-    b'"rice"', b'"gaps"', b'"rows"', b'"zbitmap"', b'"raw"', b'"planes"', b'"packed"', b'"coded"', b"[",
-    b"]", b"{", b"}", b"null", b"-1", b"0", b"1e999", b"9" * 20, b'"', b",", b"NaN", b"true",
-    b'"\\ud800"', b'"a/b"', b"[1,1]", b"1000000", b"281474976710655",
+    b'"float32"', b'"int8"', b'"bool"', b'"bfloat16"', b'"dense"', b'"axes"', b'"bitmap"',
+    b'"index"', b'"rice"', b'"gaps"', b'"rows"', b'"zbitmap"', b'"raw"', b'"planes"', b'"packed"',
+    b'"coded"', b"[", b"]", b"{", b"}", b"null", b"-1", b"0", b"1e999", b"9" * 20, b'"', b",",
+    b"NaN", b"true", b'"\\ud800"', b'"a/b"', b"[1,1]", b"1000000", b"281474976710655",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Targets: every file of every raw format, damaged as it lies on the disk and inside its archive."""
+"""Targets: every file of every raw format, damaged as it lies and inside its archive."""
 
 import gzip
 import io
@@ -21,7 +21,18 @@ from tests.fuzz.target import Target
 from tests.fuzz.valid import check_dataset, check_temporal
 
 Read = Callable[[Path], None]
-NUMBERS = (b"-1", b"0", b"99999", b"9" * 19, b"9" * 40, b"1e308", b"nan", b"inf", b"1.5", b"\xd9\xa3")
+NUMBERS = (
+    b"-1",
+    b"0",
+    b"99999",
+    b"9" * 19,
+    b"9" * 40,
+    b"1e308",
+    b"nan",
+    b"inf",
+    b"1.5",
+    b"\xd9\xa3",
+)
 MARKS = (b"\n", b"\r", b",", b"\t", b" ", b"#", b"\0", b"\x1c", b"\xe2\x80\xa8", b"\xff", b'"')
 
 
@@ -126,7 +137,16 @@ def read_moments(folder: Path) -> None:
     check_temporal(read_snapshots(Files(folder), "Brain.npz"))
 
 
-ARRAYS = (b"'descr': '<f8'", b"'|O'", b"'<i8'", b"'<U9'", b"(0,)", b"(9, 9)", b"(-1,)", b"PK\x05\x06")
+ARRAYS = (
+    b"'descr': '<f8'",
+    b"'|O'",
+    b"'<i8'",
+    b"'<U9'",
+    b"(0,)",
+    b"(9, 9)",
+    b"(-1,)",
+    b"PK\x05\x06",
+)
 PICKLES = (
     b"cos\nsystem\n", b"c__builtin__\nlist\n", b"cnumpy\ndtype\n", b"ccollections\ndefaultdict\n",
     b"r\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 5 + b"\0\0\0", b"\x96" + b"\xff" * 5 + b"\0\0\0",

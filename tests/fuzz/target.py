@@ -29,7 +29,7 @@ class Target(NamedTuple):
 
 
 def judge(target: Target, data: bytes, folder: Path) -> bool:
-    """True: a right answer. False: a clear error. Whatever else happens is a fault and is raised."""
+    """True: a right answer. False: a clear error. Anything else is a fault and is raised."""
     try:
         target.read(data, folder)
     except target.refuses as error:

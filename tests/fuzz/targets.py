@@ -5,6 +5,4 @@ from tests.fuzz.loaders import LOADERS
 from tests.fuzz.studies import STUDIES
 from tests.fuzz.target import Target
 
-TARGETS: dict[str, Target] = {
-    target.name: target for target in (*LOADERS, *STUDIES, *ARTEFACTS)
-}
+TARGETS: dict[str, Target] = {target.name: target for target in (*LOADERS, *STUDIES, *ARTEFACTS)}
