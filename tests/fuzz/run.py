@@ -97,7 +97,8 @@ def fuzz(name: str, inputs: int, seed: int, faults: Path) -> None:
     for i, data in enumerate(target.seeds):
         (corpus / str(i)).write_bytes(data)
     words = Path(scratch.name, "words")
-    words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
+    # An empty dictionary is an error to libFuzzer.
+    words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words or (b"0",)))
     watch = Watch(target, folder, faults)
 
     def one_input(data: bytes) -> None:
