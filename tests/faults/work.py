@@ -74,17 +74,14 @@ def rows(folder: Path) -> object:
 def check_rows(folder: Path) -> list[str]:
     if not folder.exists():
         return ["nothing yet"]
-    partial = bool(
-        Store(folder, report=lambda line: None).path.with_suffix(".jsonl.partial").exists()
-    )
-    n_row = len(Store(folder).rows())
-    where = [f"{n_row} rows"] + ["partial line"] * partial
-    return where + check_checkpoints(folder)
+    said: list[str] = []
+    n_row = len(Store(folder, report=said.append).rows())
+    return [f"{n_row} rows"] + ["partial line"] * len(said) + check_checkpoints(folder)
 
 
 def run_training(folder: Path) -> None:
     case = TABLE["random"]
-    phases = tuple(phase._replace(epochs=30) for phase in case.method.phases)
+    phases = tuple(phase._replace(epochs=10) for phase in case.method.phases)
     done = train(
         case.architecture, problem(case.data()), case.method._replace(phases=phases), lanes(),
         chunk=1, optimiser=case.optimiser, folder=folder,
