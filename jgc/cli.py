@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from jgc.atomic import write_atomic
+
 # Rooms are imported inside the commands: `jgc --help` answers without jax or matplotlib.
 
 
@@ -151,7 +153,7 @@ def study(
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "recipe.toml"
     if not (is_file and kept.exists() and kept.samefile(source)):  # Its comments would be lost.
-        kept.write_text(recipe.to_toml(), "utf-8")
+        write_atomic(kept, recipe.to_toml().encode())
 
     from jgc.study.runner import run_study
 
@@ -205,7 +207,6 @@ def predict(
 ) -> None:
     """Run a compressed model on a data set: its score, its time, its predictions."""
     from jgc import pack
-    from jgc.pack.encode.file import write_atomic
     from jgc.pack.run.fit import data_for
     from jgc.pack.run.predict import to_csv
     from jgc.report.number import metric_name, score
@@ -270,7 +271,7 @@ def bench(
         rows.append(row)
         print(f"{row['what']}: {row.get('error') or _compared(row)}", file=sys.stderr, flush=True)
         if json_file is not None:  # As they come: what is measured is not measured again.
-            json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+            write_atomic(json_file, (json.dumps(rows, indent=1) + "\n").encode())
 
     run(what or (), rounds, note)
     print_table(bench_table(rows), _console())

@@ -1,9 +1,10 @@
 """`run_study`: all jobs of a recipe, each one program, rows on disk as they finish."""
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,11 @@ def run_study(
     if store.rows() and not resume:
         raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
     programs = traces = 0
+    titles: set[str] = set()
     dense = _Dense(Path(folder), recipe.seeds, report)
     for job in jobs(recipe):
-        with _alone(Path(folder), job, report):
+        titles |= {job.title, _plain(job).title}
+        with _alone(Path(folder), job.title, report):
             todo = job.without(store.keys())
             if not todo.runs:
                 report(f"{job.title}: all {len(job.runs)} rows are there")
@@ -83,7 +86,7 @@ def run_study(
         programs, traces = programs + 1, traces + outcome.trained.traces
         report(f"{job.title}: {_said(outcome.rows)}")
         status(job.title, len(outcome.rows))
-    dense.forget()
+    _forget(Path(folder), titles)
     report(f"{traces} compilations for {programs} (data set, model, method)")
     return store.rows()
 
@@ -147,15 +150,13 @@ def _task(run: Run) -> str | None:
 
 
 @contextmanager
-def _alone(folder: Path, job: Job, report: Callable[[str], None]) -> Iterator[None]:
+def _alone(folder: Path, title: str, report: Callable[[str], None]) -> Iterator[None]:
     """Of processes that share a folder one runs a job; the others wait and find its rows."""
-    path = folder / "checkpoints" / f"{row_key({'job': job.title})}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = _lock(folder, title)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        report(f"{job.title}: another process runs it; waiting")
+        report(f"{title}: another process runs it; waiting")
         lock.acquire()
     try:
         yield
@@ -163,10 +164,37 @@ def _alone(folder: Path, job: Job, report: Callable[[str], None]) -> Iterator[No
         lock.release()
 
 
+def _lock(folder: Path, title: str) -> FileLock:
+    path = folder / "checkpoints" / f"{row_key({'job': title})}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
+
+
 def _place(folder: Path, todo: Job) -> Path:
     """Where a job's checkpoints lie: elsewhere for every set of lanes."""
     lanes = row_key({"lanes": [todo.key(*run) for run in todo.runs]})
-    return folder / "checkpoints" / f"{todo.title.replace(' ', '-')}-{lanes}"
+    return folder / "checkpoints" / f"{_folder_name(todo.title)}-{lanes}"
+
+
+def _folder_name(title: str) -> str:
+    """A title as one name: that of a data set may be a path, which could climb out."""
+    return re.sub(r"[^\w.+-]", "-", title)
+
+
+def _forget(folder: Path, titles: set[str]) -> None:
+    """Removes the checkpoints of finished jobs, those that a kill left behind too.
+
+    A job that another process runs, for a recipe of its own, keeps them.
+    """
+    for title in titles:
+        with suppress(Timeout), _lock(folder, title).acquire(blocking=False):
+            for place in (folder / "checkpoints").glob(_folder_name(title) + "-" + "[0-9a-f]" * 16):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _plain(job: Job) -> Job:
+    """The dense job of the same data and model."""
+    return dataclasses.replace(job, method=job.plan.method(DENSE))
 
 
 class _Dense:
@@ -179,27 +207,20 @@ class _Dense:
 
     def __init__(self, folder: Path, seeds: int, report: Callable[[str], None]):
         self._folder, self._seeds, self._report = folder, seeds, report
-        self._places: set[Path] = set()
         self._last: tuple[Path, TrainState] | None = None
 
     def of(self, job: Job) -> tuple[Job, TrainState] | None:
         """The dense job that goes with a job, and what it left; `None` where nobody asks for it."""
         runs = tuple((Level(), seed) for seed in range(self._seeds))
-        plain = dataclasses.replace(job, method=job.plan.method(DENSE), runs=runs)
+        plain = dataclasses.replace(_plain(job), runs=runs)
         place = _place(self._folder, plain)
-        self._places.add(place)
         begins_dense = job.method.phases[:1] == plain.method.phases and job.method != plain.method
         if not begins_dense and (job.method == plain.method or not place.exists()):
             return None
         if self._last is None or self._last[0] != place:
-            with _alone(self._folder, plain, self._report):
+            with _alone(self._folder, plain.title, self._report):
                 self._last = place, train_job(plain, folder=place).state
         return plain, self._last[1]
-
-    def forget(self) -> None:
-        """Removes their checkpoints."""
-        for place in self._places:
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _said(rows: list[dict[str, Any]]) -> str:
