@@ -166,6 +166,51 @@ def study(
 
 
 @app.command()
+def search(
+    dataset: Annotated[str, typer.Argument(help="A name of `jgc data list`.")],
+    model: Annotated[str, typer.Argument(help="gcn, gin, hgp-sl, ness, ...")],
+    max_bytes: Annotated[
+        str | None, typer.Option(help="Best model whose file is that large, e.g. 4kB.")
+    ] = None,
+    max_loss: Annotated[
+        float | None, typer.Option(help="Smallest file that loses as many points, e.g. 1.0.")
+    ] = None,
+    out: Out = None,
+    trials: Annotated[int, typer.Option(help="Train so many structures.", min=1)] = 8,
+    seeds: Annotated[int, typer.Option(help="Of the winner and the dense model.", min=1)] = 10,
+    seed: Annotated[int, typer.Option(help="Of what is tried.", min=0)] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    task: Annotated[str | None, typer.Option(help="node, link or graph")] = None,
+    split: Annotated[str | None, typer.Option(help="e.g. public, random, kfold")] = None,
+) -> None:
+    """Find the best recipe under a budget; write its model and the recipe."""
+    from jgc.report.table import print_table
+    from jgc.search import Budget, parse_bytes
+    from jgc.search import search as run
+    from jgc.search.show import front_table, missed, winner_table
+    from jgc.study.method import DENSE
+    from jgc.study.progress import Progress
+    from jgc.study.recipe import Run
+
+    budget = Budget(None if max_bytes is None else parse_bytes(max_bytes), max_loss)
+    base = {"dataset": dataset, "model": model, "task": task, "split": split}
+    base = Run.checked({**base, "method": [DENSE.model_dump()]}, "search")
+    folder = out or Path("runs") / f"search-{dataset}-{model}".replace(os.sep, "-")
+    with Progress() as progress:
+        found = run(
+            base, budget, folder, trials=trials, seeds=seeds, seed=seed, resume=resume,
+            report=progress.line, status=progress.status,
+        )  # fmt: skip
+    print_table(front_table(found.front), _console())
+    if found.artefact is None:
+        raise ValueError(missed(budget, found.nearest, found.excess))
+    print_table(winner_table(found.dense, found.nearest), _console())
+    print(f"model: {found.artefact.path}, {found.artefact.n_bytes:,} bytes, all included")
+    print(f"recipe: {folder / 'best.toml'}")
+    print(f"rows: {folder / 'results.jsonl'}")
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="The --out of a study.")]) -> None:
     """Rebuild tables, figures and report.html from the rows of a folder."""
     _show(folder)
@@ -372,7 +417,7 @@ def _said(error: Exception) -> str:
 
 def _after(command: str | None) -> str:
     kept = "; rows already written stay; continue with --resume"
-    return kept if command == "study" else ""
+    return kept if command in ("study", "search") else ""
 
 
 def _n_cores() -> int:

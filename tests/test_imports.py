@@ -20,7 +20,7 @@ FLOORS = [
     {"export"},
     {"study"},
     {"report"},
-    {"bench"},
+    {"bench", "search"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from jgc.data import Dataset, info, load
 from jgc.models import task_of
-from jgc.study.job import Job, problem_of, run_job, train_job
+from jgc.study.job import Job, Outcome, problem_of, run_job, train_job
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, check_fit, plan
 from jgc.study.recipe import Recipe, Run
@@ -54,41 +54,90 @@ def run_study(
     """
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
     _check(recipe)
-    store = Store(folder, report=report)
-    if store.rows() and not resume:
-        raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
+    runner = Runner(folder, recipe.seeds, measure=recipe.measure, report=report, status=status)
+    if runner.store.rows() and not resume:
+        raise ValueError(
+            f"{folder} already holds {len(runner.store.rows())} rows: resume, or move on."
+        )
     programs = traces = 0
-    titles: set[str] = set()
-    dense = _Dense(Path(folder), recipe.seeds, report)
     for job in jobs(recipe):
-        titles |= {job.title, _plain(job).title}
-        with _alone(Path(folder), job.title, report):
-            todo = job.without(store.keys())
+        outcome = runner.run(job)
+        if outcome is not None:
+            programs, traces = programs + 1, traces + outcome.trained.traces
+    runner.forget()
+    report(f"{traces} compilations for {programs} (data set, model, method)")
+    return runner.store.rows()
+
+
+class Runner:
+    """Runs jobs one after another and writes their rows as they finish.
+
+    A job that was killed goes on from its last checkpoint. Dense trainings are run once for all
+    methods of their data and model.
+
+    Attributes:
+        store: The rows.
+
+    Args:
+        folder: Where rows and checkpoints go.
+        seeds: Of every dense training: those of its jobs, or more.
+        measure: As of `run_job`.
+        report: Called with a line for every finished job.
+        status: Called every few epochs with what is going on and the rows done since the last call.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        seeds: int,
+        *,
+        measure: bool = False,
+        report: Callable[[str], None] = print,
+        status: Callable[[str, int], None] = lambda text, rows: None,
+    ):
+        self.store = Store(folder, report=report)
+        self._folder, self._measure = Path(folder), measure
+        self._report, self._status = report, status
+        self._dense, self._titles = _Dense(self._folder, seeds, report), set[str]()
+
+    def run(self, job: Job, *, again: bool = False) -> Outcome | None:
+        """Trains the lanes whose rows are missing, or with `again` all of them.
+
+        Returns:
+            The `Outcome` of those lanes; `None` if there were none.
+
+        Raises:
+            ValueError: if training diverged.
+            OSError: if rows cannot be written; those already there stay.
+        """
+        status, report = self._status, self._report
+        self._titles |= {job.title, _plain(job).title}
+        with _alone(self._folder, job.title, report):
+            todo = job if again else job.without(self.store.keys())
             if not todo.runs:
                 report(f"{job.title}: all {len(job.runs)} rows are there")
                 status(job.title, len(job.runs))
-                continue
-            place = _place(Path(folder), todo)
+                return None
+            place = _place(self._folder, todo)
             status(f"{job.title}: compiling", len(job.runs) - len(todo.runs))
             outcome = run_job(
                 todo,
-                dense=dense.of(job),
+                dense=self._dense.of(job),
                 folder=place,
-                report=lambda done, total, title=job.title: status(
-                    f"{title}: epoch {done} of {total}", 0
-                ),
-                measure=recipe.measure,
+                report=lambda done, total: status(f"{job.title}: epoch {done} of {total}", 0),
+                measure=self._measure,
             )
-            store.append(outcome.rows)
+            self.store.append(outcome.rows)
             if job.method.name != DENSE.name:
                 shutil.rmtree(place, ignore_errors=True)
         jax.clear_caches()  # The programs of all jobs of a long study would take gigabytes.
-        programs, traces = programs + 1, traces + outcome.trained.traces
         report(f"{job.title}: {_said(outcome.rows)}")
         status(job.title, len(outcome.rows))
-    _forget(Path(folder), titles)
-    report(f"{traces} compilations for {programs} (data set, model, method)")
-    return store.rows()
+        return outcome
+
+    def forget(self) -> None:
+        """Removes the checkpoints of the jobs that were run, and of their dense trainings."""
+        _forget(self._folder, self._titles)
 
 
 def jobs(recipe: Recipe) -> Iterator[Job]:
@@ -109,20 +158,27 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
         'sbm node gcn dense'
     """
     for run in recipe.run:
-        dataset = load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
-        ready = plan(dataset, run.model, run.settings)
-        task = problem_of(dataset, ready)
-        for method in run.method:
-            yield Job(
-                dataset=dataset,
-                model_name=run.model,
-                plan=ready,
-                method=ready.method(method),
-                runs=tuple(
-                    (level, seed) for level in method.levels for seed in range(recipe.seeds)
-                ),
-                problem=task,
-            )
+        yield from jobs_of(run, dataset_of(run), recipe.seeds)
+
+
+def dataset_of(run: Run) -> Dataset:
+    """The data set of a run, with its task and split."""
+    return load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
+
+
+def jobs_of(run: Run, dataset: Dataset, seeds: int) -> Iterator[Job]:
+    """The jobs of one run of a recipe, on its data set."""
+    ready = plan(dataset, run.model, run.settings)
+    task = problem_of(dataset, ready)
+    for method in run.method:
+        yield Job(
+            dataset=dataset,
+            model_name=run.model,
+            plan=ready,
+            method=ready.method(method),
+            runs=tuple((level, seed) for level in method.levels for seed in range(seeds)),
+            problem=task,
+        )
 
 
 def _check(recipe: Recipe) -> None:
