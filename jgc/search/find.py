@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jgc import pack
-from jgc.pack.encode.file import write_atomic
+from jgc.atomic import write_atomic
 from jgc.search.budget import Budget, check_budget
 from jgc.search.choice import Choice
 from jgc.search.show import said
