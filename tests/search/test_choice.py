@@ -8,7 +8,7 @@ from jgc.search.choice import Choice
 from jgc.search.space import Structure
 from jgc.search.trainer import Final
 from jgc.study.method import Level
-from tests.search.cases import candidate
+from tests.search.cases import InOrder, candidate
 
 DENSE = candidate(0.8, 40_000)
 ONE = Structure(4, "qat")
@@ -35,22 +35,9 @@ class Known:
         return Final(candidate(val, n_bytes, level=wanted.level), 0, {"n_bytes": n_bytes})
 
 
-class Any:
-    """Suggests structures in their order."""
-
-    def __init__(self, space):
-        self.space, self.told = space, []
-
-    def next(self, done):
-        return next((each for each in self.space if each not in done), None)
-
-    def tell(self, candidates, excess):
-        self.told += zip(candidates, excess, strict=True)
-
-
 def chosen(budget, few, full, space=(ONE,), trials=5):
     """The winner's bits, what was trained with all seeds, and the lines."""
-    trainer, lines, led = Known(few, full), [], Any(list(space))
+    trainer, lines, led = Known(few, full), [], InOrder(None, "sbm", space, 0)
     choice = Choice(budget, DENSE, trainer, lines.append)
     choice.look(list(space), led, trials)
     final = choice.settled()
