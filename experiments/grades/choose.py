@@ -17,7 +17,7 @@ jax.config.update("jax_num_cpu_devices", 2)
 import numpy as np  # noqa: E402
 from cases import CASES, GRACE, PATIENCE  # noqa: E402
 
-from jgc.study.job import train_job  # noqa: E402
+from jgc.study.training import train_job  # noqa: E402
 
 SEEDS = range(100, 103)
 THRESHOLDS = [x * 10.0**-k for k in (5, 4, 3) for x in (1, 1.5, 2, 3, 5, 8)] + [1e-2]

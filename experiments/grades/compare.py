@@ -20,8 +20,8 @@ jax.config.update("jax_num_cpu_devices", 2)
 
 from cases import CASES, Case  # noqa: E402
 
-from jgc.study.job import run_job, train_job  # noqa: E402
 from jgc.study.store import Store  # noqa: E402
+from jgc.study.training import run_job, train_job  # noqa: E402
 
 FOLDER = Path(__file__).parent
 SEEDS, ROUNDS = range(10), 2

@@ -13,7 +13,7 @@ import argparse  # noqa: E402 - the clock runs
 import json  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from jgc.study import job, load_recipe, runner  # noqa: E402
+from jgc.study import load_recipe, runner, training  # noqa: E402
 from jgc.train import checkpoint, program  # noqa: E402
 
 SPENT: dict[str, list[float]] = {}
@@ -45,8 +45,8 @@ def main() -> None:
     timed("compiling", program._Programs, "_compile")
     timed("training", program.jax, "block_until_ready")
     timed("checkpoints", checkpoint.Checkpoint, "save")
-    timed("packing: what is pruned whole goes", job, "packable")
-    timed("packing: bytes and operations", job, "_sizes")
+    timed("packing: what is pruned whole goes", training, "packable")
+    timed("packing: bytes and operations", training, "sizes")
     timed("rows", runner.Store, "append")
     runner.run_study(load_recipe(told.recipe), told.out)
     total = [time.perf_counter() - START, time.process_time()]

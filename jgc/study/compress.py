@@ -11,12 +11,13 @@ from jgc.data import Dataset
 from jgc.models import MODELS
 from jgc.prune import Pruner
 from jgc.quant import Quantizer
-from jgc.study.job import Job, described, run_job
+from jgc.study.job import Job, described
 from jgc.study.method import DENSE, Level, parse_method, parse_quantizer
 from jgc.study.method import Method as Words
 from jgc.study.plan import Plan, of_model, plan
 from jgc.study.recipe import Settings
 from jgc.study.store import Store
+from jgc.study.training import run_job
 from jgc.train import Method, Model, Phase, larger_is_better
 
 

@@ -13,12 +13,13 @@ from filelock import FileLock, Timeout
 
 from jgc.data import Dataset, info, load
 from jgc.models import task_of
-from jgc.study.job import Job, Outcome, problem_of, run_job, train_job
+from jgc.study.job import Job, problem_of
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, check_fit, plan
 from jgc.study.recipe import Recipe, Run
 from jgc.study.rows import did_you_mean, row_key
 from jgc.study.store import Store
+from jgc.study.training import Outcome, run_job, train_job
 from jgc.train import METRICS, TrainState
 
 
