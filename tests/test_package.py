@@ -2,12 +2,16 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
+import jax
+import numpy as np
 import pytest
 
 import jgc
@@ -39,16 +43,38 @@ def test_one_version_everywhere():
 
 
 def public(module: str) -> dict[str, object]:
-    """Classes and functions of a room's face."""
+    """Our own classes and functions on the face of a room."""
     face = importlib.import_module(module)
     names = getattr(face, "__all__", None) or [n for n in vars(face) if not n.startswith("_")]
     members = {name: getattr(face, name) for name in names}
-    return {n: m for n, m in members.items() if inspect.isclass(m) or inspect.isfunction(m)}
+    mine = {n: m for n, m in members.items() if getattr(m, "__module__", "").startswith("jgc")}
+    return {n: m for n, m in mine.items() if inspect.isclass(m) or inspect.isroutine(m)}
+
+
+def arrays_of(member) -> list[str]:
+    """What of a function's arguments and result, or of a class's fields, is an array; no keys."""
+    said = dict(getattr(member, "__annotations__", {}))
+    return [
+        name
+        for name, kind in said.items()
+        if name != "key"
+        and any(each in (jax.Array, np.ndarray) for each in (kind, *get_args(kind)))
+    ]
 
 
 @pytest.mark.parametrize("module", FACE)
-def test_every_public_name_has_a_docstring(module):
+def test_every_public_name_has_a_docstring_with_shapes_and_an_example(module):
     assert public(module)
-    # A dataclass or NamedTuple without one of its own gets `Name(field, ...)`.
-    bare = [n for n, m in public(module).items() if (m.__doc__ or f"{n}(").startswith(f"{n}(")]
-    assert not bare, f"{module} has public names without a docstring: {bare}"
+    lacking = {}
+    for name, member in public(module).items():
+        said = member.__doc__ or ""
+        # A dataclass or NamedTuple without a docstring of its own gets `Name(field, ...)`.
+        missing = ["docstring"] if not said or said.startswith(f"{name}(") else []
+        missing += (
+            [] if re.search(r"Example:\n(?:.*\n)*?\s+>>>", said) else ["an example that runs"]
+        )
+        shapes = re.search(r"`[^`]*\[[^`]*\][^`]*`", said)
+        missing += arrays_of(member) if shapes is None else []
+        if missing:
+            lacking[name] = missing
+    assert not lacking

@@ -9,17 +9,27 @@ from jgc.graph import GraphsTuple
 
 
 class DataError(ValueError):
-    """A data set that cannot be found or read; the message names the file and the place in it."""
+    """A data set that cannot be found or read; the message names the file and the place in it.
+
+    Example:
+        >>> issubclass(DataError, ValueError)
+        True
+    """
 
 
 class Split(NamedTuple):
-    """Nodes (node tasks) or graphs (graph tasks) of the three parts, int64 indices, ascending.
+    """Nodes (node tasks) or graphs (graph tasks) of the three parts, int64 indices `[n]`, ascending.
 
     Attributes:
         train: Indices to fit on.
         val: Indices to choose on.
         test: Indices to report on, once.
         name: For example "public", "random-3" (seed 3) or "fold-0".
+
+    Example:
+        >>> parts = Split(np.array([0, 2]), np.array([1]), np.array([3]), "random-0")
+        >>> parts.train.tolist(), parts.name
+        ([0, 2], 'random-0')
     """
 
     train: np.ndarray
@@ -38,6 +48,12 @@ class LinkSplit(NamedTuple):
         val_neg: As many pairs that are no edge of the whole graph.
         test_neg: The same for the test; no pair is in both.
         name: For example "link-0" (seed 0).
+
+    Example:
+        >>> import jgc
+        >>> split = jgc.data.load("sbm", task="link").splits[0]
+        >>> split.name, split.test.shape == split.test_neg.shape
+        ('link-0', True)
     """
 
     train: np.ndarray
@@ -56,6 +72,11 @@ class TemporalEdges(NamedTuple):
         receivers: Target node of each edge, int64 `[n_edge]`.
         times: Of each edge, ascending, float64 `[n_edge]`, >= 0, in the unit of the file.
         n_node: Number of nodes.
+
+    Example:
+        >>> edges = TemporalEdges(np.array([0, 1]), np.array([1, 2]), np.array([0.5, 3.0]), 3)
+        >>> edges.times.tolist()
+        [0.5, 3.0]
     """
 
     senders: np.ndarray
@@ -96,6 +117,12 @@ class Dataset:
         n_class: Outputs of a model: classes, or targets of kinds "binary" and "value"; 1 for links.
         kind: "class", "binary" (several yes-no targets) or "value" (regression).
         notes: What was repaired, normalised or dropped while reading, one sentence each.
+
+    Example:
+        >>> import jgc
+        >>> data = jgc.data.load("sbm")
+        >>> data.task, data.labels.shape, data.n_class, data.splits[0].name
+        ('node', (2708,), 7, 'public')
     """
 
     name: str

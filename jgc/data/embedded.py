@@ -103,6 +103,12 @@ def node_rows(
     Returns:
         `(graphs, labels, splits)`, as `pair_rows`.
 
+    Example:
+        >>> edges = TemporalEdges(np.array([0, 1]), np.array([1, 0]), np.array([0.0, 1.0]), 9)
+        >>> graphs, labels, splits = node_rows(edges, np.arange(9) % 2, seeds=[0])
+        >>> graphs[0].nodes.shape, splits[0].name
+        ((9, 64), 'random-0')
+
     References:
         As `pair_rows`; data/node_class/dblp3/process_dataset.py of that code.
     """
@@ -125,6 +131,12 @@ def node_vectors(
 
     Returns:
         float32 `[n_node, width]`; zeros for nodes without edges.
+
+    Example:
+        >>> edges = TemporalEdges(np.array([0, 1]), np.array([1, 0]), np.array([0.0, 1.0]), 3)
+        >>> vectors = node_vectors(edges, steps=2, width=4, epochs=1, seed=0)
+        >>> vectors.shape, vectors[2].tolist()
+        ((3, 4), [0.0, 0.0, 0.0, 0.0])
     """
     index = walk_index(*edges[:3], n_node=edges.n_node)
     walk_key, key = jax.random.split(jax.random.key(seed))

@@ -24,6 +24,17 @@ def read_snapshots(files: Files, file: str) -> Parsed:
         DataError: naming the file and the entry, for a damaged file, a missing entry, shapes that
             do not fit, a node with no class or with several, or no edges.
 
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> adjs = np.zeros((2, 3, 3))
+        >>> adjs[1, 0, 2] = 1  # at time 1 from node 0 to node 2
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder, "Toy.npz"), adjs=adjs, labels=np.eye(3))
+        ...     parsed = read_snapshots(Files(Path(folder)), "Toy.npz")
+        >>> parsed.temporal.senders.tolist(), parsed.temporal.times.tolist()
+        ([0], [1.0])
+
     References:
         Xu et al., IJCAI 2019 (STAR); github.com/talnish/iiswc21_rwalk,
         data/node_class/dblp3/process_dataset.py.

@@ -21,6 +21,10 @@ class Spec(NamedTuple):
         options: Settings of the reader.
         kind: "class", "binary" or "value".
         metric: "accuracy", "roc_auc" or "mae".
+
+    Example:
+        >>> SPECS["cora"].reader, SPECS["cora"].task, SPECS["cora"].split
+        ('planetoid', 'node', 'public')
     """
 
     name: str

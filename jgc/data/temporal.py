@@ -30,6 +30,15 @@ def read_temporal(files: Files, file: str) -> Parsed:
         DataError: naming file and line, for a line without a time, times that are negative or no
             numbers, ids that are not whole numbers in 0..2^53 - 1, and lines of different lengths.
 
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "toy.txt").write_text("7,9,20")
+        ...     parsed = read_temporal(Files(Path(folder)), "toy.txt")
+        >>> parsed.temporal.senders.tolist(), parsed.temporal.times.tolist()
+        ([0], [20.0])
+
     References:
         https://snap.stanford.edu/data (section "Temporal networks"), https://networkrepository.com.
     """

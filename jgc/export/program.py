@@ -88,6 +88,11 @@ class Written(NamedTuple):
         n_bytes: Its size.
         inputs: What the model in it takes.
         output: What it gives.
+
+    Example:
+        >>> logits = Port("logits", ("n_node", 7), "float32")
+        >>> Written(Path("small.onnx"), 1200, inputs=(), output=logits).n_bytes
+        1200
     """
 
     path: Path

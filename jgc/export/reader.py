@@ -48,6 +48,12 @@ class Exported:
         head: What the file says of itself.
         inputs: What the model takes: `nodes`, `senders`, `receivers`, ...
         output: What it gives.
+
+    Example:
+        >>> port = Port("x", (2,), "float32")
+        >>> twice = export.export(jax.jit(lambda x: 2 * x))(jax.ShapeDtypeStruct((2,), "float32"))
+        >>> Exported({}, (port,), port, twice)(x=[1.0, 2.0]).tolist()
+        [2.0, 4.0]
     """
 
     def __init__(self, head: dict[str, Any], inputs, output: Port, program: export.Exported):
@@ -99,6 +105,14 @@ def from_stablehlo(path) -> Exported:
         ValueError: if the file is truncated, altered, none of ours, or of a version that this jax
             does not run.
         OSError: if it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     from_stablehlo(file.name)
+        Traceback (most recent call last):
+            ...
+        ValueError: ...
     """
     return from_bytes(Path(path).read_bytes(), str(path))
 

@@ -34,6 +34,19 @@ def to_stablehlo(model: Restored | str | Path, path: str | Path) -> Written:
     Raises:
         ValueError: if the model cannot be exported, its numbers differ, or flatbuffers is missing.
         OSError: if the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import jax
+        >>> import jgc
+        >>> data, model = jgc.data.load("sbm"), jgc.models.GCN(hidden=2, out=7, layers=1)
+        >>> params = model.init(jax.random.key(0), data.graphs[0])["params"]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     small = Path(folder, "model.safetensors")
+        ...     _ = jgc.pack.save(small, params, meta=jgc.pack.describe(model, data))
+        ...     written = to_stablehlo(small, Path(folder, "model.stablehlo"))
+        >>> [port.name for port in written.inputs]
+        ['nodes', 'senders', 'receivers']
     """
     made = begin(model, path)
     exported = _lowered(made)

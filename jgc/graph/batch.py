@@ -95,6 +95,12 @@ class Buckets(NamedTuple):
         ids: For each batch the positions of its graphs in the list, int `[n]`.
         shapes: The distinct `(n_node, n_edge, n_graph)`; a program compiles once for each.
         fill: Share of node slots that hold real nodes, in (0, 1].
+
+    Example:
+        >>> from jgc.graph import from_edges
+        >>> made = bucket([from_edges([0], [1]), from_edges([], [], n_node=1)], batch_size=2)
+        >>> made.ids[0].tolist(), len(made.shapes)
+        ([0, 1], 1)
     """
 
     batches: list[GraphsTuple]

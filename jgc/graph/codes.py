@@ -55,6 +55,11 @@ class Codes(_Decodes):
         step: Of the grid, float32 `[]`; or of each row's, `[n, 1]`.
         zero: Code of 0, int32 `[]`.
         backend: That sums them, `"native"`, or `"segment"` or `"scatter"` (XLA).
+
+    Example:
+        >>> x = Codes(jnp.array([[12, 10]], jnp.uint8), jnp.float32(0.5), jnp.int32(10), "segment")
+        >>> jnp.asarray(x).tolist()
+        [[1.0, 0.0]]
     """
 
     def __init__(self, codes: Array, step: Array, zero: Array, backend: str):
@@ -102,6 +107,10 @@ class Floats(_Decodes):
     Attributes:
         values: Float32 `[n, width]`, or sparse rows.
         backend: That sums them.
+
+    Example:
+        >>> jnp.asarray(Floats(jnp.array([[1.0, 2.0]]), "segment")).tolist()
+        [[1.0, 2.0]]
     """
 
     has_one_grid = True
@@ -142,6 +151,11 @@ class Pending(_Decodes):
     Attributes:
         shape: `(n, width)`.
         steps: What follows the sum.
+
+    Example:
+        >>> total = Pending(lambda steps, out: jnp.ones((1, 2)), (1, 2), (), "segment")
+        >>> total.shape, jnp.asarray(total).tolist()
+        ((1, 2), [[1.0, 1.0]])
     """
 
     ndim = 2
@@ -261,12 +275,24 @@ def on_row_grids(x: Array, step: Array, zero: Array, top: Array, backend: str) -
 
 
 def relu(x: Any) -> Any:
-    """`max(x, 0)`, also of what is still pending."""
+    """`max(x, 0)`, also of what is still pending.
+
+    Example:
+        >>> relu(jnp.array([-1.0, 2.0])).tolist()
+        [0.0, 2.0]
+    """
     return x.relu() if isinstance(x, Pending) else jnp.maximum(x, 0)
 
 
 def as_operand(x: Any) -> Codes | Floats | None:
-    """What fused sums and products of a value run on; `None` for plain arrays."""
+    """What fused sums and products of a value run on; `None` for plain arrays.
+
+    Example:
+        >>> as_operand(jnp.ones((1, 1))) is None
+        True
+        >>> type(as_operand(Floats(jnp.ones((1, 1)), "segment"))).__name__
+        'Floats'
+    """
     return x if isinstance(x, Codes | Floats) else x.operand() if isinstance(x, Pending) else None
 
 

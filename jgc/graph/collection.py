@@ -20,7 +20,12 @@ from jgc.graph.structure import Structure, members, structure
 
 
 class Budget(NamedTuple):
-    """Static size of a batch: slots for nodes, edges and graphs, padding included."""
+    """Static size of a batch: slots for nodes, edges and graphs, padding included.
+
+    Example:
+        >>> Budget(n_node=64, n_edge=256, n_graph=9).n_graph
+        9
+    """
 
     n_node: int
     n_edge: int
@@ -39,6 +44,12 @@ class Collection(NamedTuple):
         node_start: Graph `g` owns the nodes `node_start[g]:node_start[g + 1]`, `[n_graph + 2]`; the
             last graph is an empty one, the padding of batches.
         edge_start: The same of edges.
+
+    Example:
+        >>> from jgc.graph import from_edges
+        >>> both = collection([from_edges([0], [1], nodes=jnp.ones((2, 3)))] * 2)
+        >>> both.nodes.shape, both.node_start.tolist()
+        ((4, 3), [0, 2, 4, 4])
     """
 
     nodes: Array

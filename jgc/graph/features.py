@@ -20,6 +20,11 @@ class SparseRows(NamedTuple):
     Attributes:
         values: Stored entries in row order, `[n_entry]`.
         structure: Their places: rows are nodes, columns are features.
+
+    Example:
+        >>> rows = sparse_rows(np.array([[0.0, 2.0], [3.0, 0.0]]))
+        >>> rows.shape, rows.values.tolist(), rows.structure.cols.tolist()
+        ((2, 2), [2.0, 3.0], [1, 0])
     """
 
     values: Array

@@ -24,6 +24,11 @@ class ByteWeights:
         packed: int8 `[depth / 4, width, 4]`, rounded up to 4 and to 16 with zeros.
         column_sums: int32 `[width]`, rounded up to 16: what a code of 1 in every row gives.
         width: Number of columns. Static.
+
+    Example:
+        >>> weights = byte_weights(jnp.array([[1, -1], [2, 0]], jnp.int8))
+        >>> weights.width, weights.column_sums[:2].tolist()
+        (2, [3, -1])
     """
 
     packed: Array

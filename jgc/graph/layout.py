@@ -37,6 +37,12 @@ class Layout:
         graph_mask: True for real graphs, bool `[n_graph]`.
         loops: Number of self loops of each node, float32 `[n_node]`.
         backend: Back end of the aggregation. Static.
+
+    Example:
+        >>> from jgc.graph import from_edges
+        >>> path = layout(from_edges([0, 1], [1, 2]))
+        >>> path.n_node, path.edges.cols.tolist(), path.in_degree.tolist()
+        (3, [0, 1], [0.0, 1.0, 1.0])
     """
 
     edges: Structure

@@ -22,6 +22,10 @@ class SkipGram(NamedTuple):
         epochs: Passes over the walks, >= 1.
         rate: Learning rate, which falls in a straight line to a ten-thousandth of itself, > 0.
         batch: Nodes of walks a step, >= 1: that many rows are updated at once.
+
+    Example:
+        >>> SkipGram(width=64, window=5).negatives
+        5
     """
 
     width: int = 8

@@ -18,6 +18,11 @@ class Selection(NamedTuple):
         nodes: The node of each slot, int32 `[n_slot]`; `n_node`, one beyond the last, where no node
             fills it.
         slots: The slot of each node, int32 `[n_node]`; `n_slot` where it has none.
+
+    Example:
+        >>> chosen = Selection(nodes=jnp.array([2, 0]), slots=jnp.array([1, 2, 0]))
+        >>> jnp.array([10, 11, 12])[chosen.nodes].tolist()
+        [12, 10]
     """
 
     nodes: Array

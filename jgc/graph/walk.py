@@ -25,6 +25,11 @@ class WalkIndex(NamedTuple):
         before: Share of its sender's weight that lies before each edge, in units of 2^-32, uint32
             `[n_edge]`: whole numbers, so that a node of a million edges loses none of them, and
             every device draws the same.
+
+    Example:
+        >>> index = walk_index(np.array([0, 1]), np.array([1, 2]), np.array([0.0, 1.0]), n_node=3)
+        >>> index.receivers.tolist(), index.starts.tolist()
+        ([1, 2], [0, 1, 2, 2])
     """
 
     receivers: Array

@@ -146,6 +146,10 @@ class GNNNet(GCN):
     Their whole network is `GraphModel(GNNNet(), out, "max", head_layers=1)`: the maximum of the
     nodes, ReLU and one linear map (taking the maximum before ReLU changes no number).
 
+    Example:
+        >>> GNNNet().layers, GNNNet().hidden
+        (3, 128)
+
     References:
         Yuan et al., ICML 2021 (arXiv 2102.05152); Zhang et al., AAAI 2022 (arXiv 2112.00911), code.
     """

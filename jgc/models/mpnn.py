@@ -21,6 +21,14 @@ class NNConv(nn.Module):
         features: Width of the result.
         edge_hidden: Hidden units of the edge network.
 
+    Example:
+        >>> import jax
+        >>> from jgc.graph import from_edges
+        >>> graph = from_edges([0], [1], nodes=jnp.ones((2, 3)), edges=jnp.ones((1, 2)))
+        >>> args = graph.nodes, layout_of(graph), graph.edges
+        >>> NNConv(features=4).init_with_output(jax.random.key(0), *args)[0].shape
+        (2, 4)
+
     References:
         arXiv 1704.01212, sec. 5, "edge network"; the layer is PyG's `NNConv`.
     """

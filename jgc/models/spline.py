@@ -22,6 +22,10 @@ class SplineConv(nn.Module):
         features: Width of the result.
         kernel_size: Matrices along each coordinate, >= 2.
 
+    Example:
+        >>> SplineConv(features=4, kernel_size=3).kernel_size
+        3
+
     References:
         arXiv 1711.08920, sec. 3. Differs: degree 1 and open splines only, as in its node
         classification.

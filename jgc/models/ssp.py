@@ -12,6 +12,10 @@ class SSP(GCN):
     Adam on gradients preconditioned by `jgc.train.Kfac`, and `guess_weights` of
     `jgc.train.problem`, by which it also learns from its own guesses.
 
+    Example:
+        >>> SSP().hidden, SSP().input_dropout
+        (16, 0.0)
+
     References:
         arXiv 2008.09624; github.com/russellizadi/ssp.
     """

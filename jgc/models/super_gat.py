@@ -30,6 +30,11 @@ class SuperGATConv(GATConv):
         attention: `"mx"` or `"sd"`.
         edge_loss: Weight of the loss; 0 leaves it out.
 
+    Example:
+        >>> layer = SuperGATConv(features=4, heads=2, attention="sd")
+        >>> layer.attention, layer.edge_loss
+        ('sd', 4.0)
+
     References:
         openreview.net/forum?id=Wi5KUNlqWty, sec. 3; PyG's `SuperGATConv`.
     """

@@ -32,6 +32,14 @@ class Artefact(NamedTuple):
         tensors: Path, shape, kept weights, bits, encodings and bytes of each tensor of `params`.
         n_bytes: Size of the file; the header and `stats` included.
         path: Where it lies.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     small = save(Path(folder, "m.safetensors"), {"kernel": np.ones((2, 3), np.float32)})
+        >>> small.tensors[0].shape, small.params["kernel"].sum().item()
+        ((2, 3), 6.0)
     """
 
     params: dict[str, Any]

@@ -15,6 +15,10 @@ class Operation(NamedTuple):
         kept: Weights that are not pruned, 0..d_in * d_out.
         bits_w: Bits of a weight.
         bits_x: Bits of a value.
+
+    Example:
+        >>> linear(10, 4, 2).kept
+        8
     """
 
     kind: str
@@ -48,6 +52,10 @@ class Cost(NamedTuple):
         macs_dense: Multiply-accumulates with no weight skipped.
         macs: Multiply-accumulates with pruned weights skipped.
         bops: Bit operations with pruned weights skipped.
+
+    Example:
+        >>> total([linear(10, 4, 2, density=0.625)])
+        Cost(macs_dense=80, macs=50, bops=51200)
     """
 
     macs_dense: int

@@ -50,6 +50,20 @@ class Restored(NamedTuple):
         n_edge_feature: Features of an edge; 0: it was trained without.
         meta: All that the artefact says of itself.
         path: Its file.
+
+    Example:
+        >>> import tempfile
+        >>> import jgc.data
+        >>> from jgc.models import GCN
+        >>> from jgc.pack import save
+        >>> data, model = jgc.data.load("sbm"), GCN(hidden=2, out=7, layers=1)
+        >>> params = model.init(jax.random.key(0), data.graphs[0])["params"]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "model.safetensors")
+        ...     _ = save(path, params, meta=describe(model, data))
+        ...     again = restore(path)
+        >>> again.task, again.n_feature, again.model.out
+        ('node', 1433, 7)
     """
 
     model: nn.Module

@@ -20,6 +20,11 @@ class Schedule:
         sparsity: `(step) -> sparsity` in [0, 1], traced.
         begin: First step at which masks are refreshed.
         end: Last step at which masks are refreshed, >= `begin`; from here on the sparsity holds.
+
+    Example:
+        >>> half = Schedule(lambda step: 0.5, begin=10, end=20)
+        >>> half.sparsity(0), half.end
+        (0.5, 20)
     """
 
     sparsity: Callable

@@ -20,6 +20,11 @@ class Score(NamedTuple):
         observe: `(memory, params, grads) -> memory`, called after every gradient; `None` where
             the score looks at the present alone.
         gradients: How many gradients of all weights `scores` forms.
+
+    Example:
+        >>> largest = Score(init=lambda params: (), scores=lambda params, memory, **signals: params)
+        >>> largest.scores({"kernel": 2.0}, ())
+        {'kernel': 2.0}
     """
 
     init: Callable[[Params], Any]

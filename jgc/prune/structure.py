@@ -17,6 +17,11 @@ class Structure(NamedTuple):
         units: `(name, values) -> [n_set, n_unit]`, the mean of `values` over the entries of each
             unit; 0 for a unit that only pads the last set.
         spread: `(name, kept [n_set, n_unit], shape) -> bool[shape]`, each entry's unit's flag.
+
+    Example:
+        >>> kernel = jnp.array([[1.0, 2.0], [3.0, 4.0]])  # two inputs, two neurons
+        >>> row.units("kernel", kernel).tolist()
+        [[2.0, 3.0]]
     """
 
     units: Callable[[str, Array], Array]

@@ -15,6 +15,13 @@ class PruneState(NamedTuple):
         step: Number of updates so far, int32 `[]`.
         masks: Same structure as the parameters; bool, True = kept, all True where not prunable.
         memory: What the method remembers: `()` for most, a key for `random`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jgc.prune import global_magnitude
+        >>> state = global_magnitude(0.5).init({"kernel": jnp.ones((1, 2))})
+        >>> int(state.step), state.masks["kernel"].tolist()
+        (0, [[True, True]])
     """
 
     step: Array
@@ -31,6 +38,10 @@ class PruneInfo(NamedTuple):
             from `target` by rounding to whole weights (or rows, or groups), between two updates
             of the masks, and where a schedule falls: what is pruned stays pruned.
         gradients: How many gradients of all weights this update formed, int32 `[]`.
+
+    Example:
+        >>> PruneInfo(target=0.5, achieved=0.4).gradients
+        0
     """
 
     target: Array
@@ -94,6 +105,14 @@ class Pruner(NamedTuple):
             must be set to 0 (`jgc.train` does).
         straight_through: Whether pruned weights go on being trained: the model runs on masked
             weights, and gradients reach all of them. `hold_at_zero` would undo that.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jgc.prune import global_magnitude
+        >>> params, half = {"kernel": jnp.array([[1.0, -2.0]])}, global_magnitude(0.5)
+        >>> state, info = half.update(half.init(params), params)
+        >>> state.masks["kernel"].tolist(), float(info.achieved)
+        ([[False, True]], 0.5)
     """
 
     init: InitFn

@@ -178,6 +178,13 @@ def average_bits(quant: Quant) -> Array:
     Returns:
         float32 `[]`; 0 where no site has learned grids.
 
+    Example:
+        >>> quantizer = a2q(4, target=1.0)
+        >>> place = Place((2, 1), jnp.float32, of_nodes=True)
+        >>> quant = quantizer.init({"kernel": jnp.ones((1, 1))}, {"update": place})
+        >>> float(average_bits(quant))
+        4.0
+
     References:
         Zhu et al., ICLR 2023, sec. 4.1. https://arxiv.org/abs/2302.00193
     """
@@ -224,7 +231,14 @@ def bits_by_degree(quant: Quant, in_degree) -> dict[str, float]:
 
 
 def learned_sites(quant: Quant) -> dict[str, Learned]:
-    """The sites with learned grids, by path."""
+    """The sites with learned grids, by path.
+
+    Example:
+        >>> places = {"update": Place((2, 1), "f4", of_nodes=True), "edge": Place((2, 1), "f4")}
+        >>> quant = a2q(4).init({"kernel": jnp.ones((1, 1))}, places)
+        >>> list(learned_sites(quant))
+        ['update']
+    """
     return {site: state for site, state in quant.sites.items() if isinstance(state, Learned)}
 
 

@@ -24,6 +24,11 @@ class Grid(NamedTuple):
         scale: Step in units of `x`, float32 > 0, broadcastable to the tensor.
         zero_point: Code of 0.0, int32, broadcastable to the tensor; 0 where symmetric.
         bits: Stored bits of a code, int32 `[]` in 2..8.
+
+    Example:
+        >>> grid = Grid(jnp.float32(0.5), jnp.int32(0), jnp.int32(4))
+        >>> fake_quant(jnp.array([0.6, 9.0]), grid, symmetric=True).tolist()
+        [0.5, 3.5]
     """
 
     scale: Array
@@ -59,7 +64,7 @@ def symmetric_grid(largest: Array, bits) -> Grid:
     rule, 7 % coarser at 4 bits and with the largest magnitude itself on the grid.
 
     Args:
-        largest: Largest magnitude, float >= 0, broadcastable to the tensor.
+        largest: Largest magnitude, float >= 0, broadcastable to the tensor `[...]`.
         bits: Width in 2..8, traced or not.
 
     Returns:
@@ -78,7 +83,7 @@ def affine_grid(lo: Array, hi: Array, bits) -> Grid:
     """The grid of 0..2^b - 1 over a range, widened to hold 0, which is exactly representable.
 
     Args:
-        lo: Smallest value, float, broadcastable to the tensor.
+        lo: Smallest value, float, broadcastable to the tensor `[...]`.
         hi: Largest value, >= `lo`.
         bits: Width in 2..8, traced or not.
 

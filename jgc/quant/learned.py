@@ -28,6 +28,10 @@ class Learned(NamedTuple):
         width: Values of a node at this site, float32 `[]`.
         error: Sum over nodes of the mean absolute error of the last training pass, float32 `[]`.
         count: Number of batches seen that had a real node, int32 `[]`.
+
+    Example:
+        >>> Learned._fields[:3]
+        ('step', 'bits', 'signed')
     """
 
     step: Array
@@ -44,6 +48,10 @@ class Groups(Learned):
 
     A node takes the grid whose end lies nearest to its largest magnitude. `share` is the fraction
     of nodes that took each, averaged over batches; `error` stays 0.
+
+    Example:
+        >>> issubclass(Groups, Learned), Groups._fields[:2]
+        (True, ('step', 'bits'))
     """
 
 

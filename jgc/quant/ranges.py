@@ -21,6 +21,11 @@ class RangeState(NamedTuple):
         count: Number of batches seen that had a real entry, int32 `[]`.
         lo: Smallest value, float32 `[]`; 0 before the first batch.
         hi: Largest value, float32 `[]`; 0 before the first batch.
+
+    Example:
+        >>> state = running(no_range(), jnp.array([-1.0, 3.0]), None)
+        >>> int(state.count), float(state.lo), float(state.hi)
+        (1, -1.0, 3.0)
     """
 
     count: Array

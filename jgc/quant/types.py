@@ -17,6 +17,12 @@ class Site(NamedTuple):
     Attributes:
         range: Range of the real values seen so far.
         bits: Width of their codes, int32 `[]`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jgc.quant.ranges import no_range
+        >>> int(Site(no_range(), jnp.int32(8)).bits)
+        8
     """
 
     range: RangeState
@@ -31,6 +37,10 @@ class Place(NamedTuple):
         dtype: Of its values.
         of_nodes: Its rows are the nodes of the graph, and not edges, graphs or stored entries.
         n_graph: Graphs in the batch it was met in; of a single graph the nodes are always the same.
+
+    Example:
+        >>> Place((2708, 16), "float32", of_nodes=True).n_graph
+        1
     """
 
     shape: tuple[int, ...]
@@ -46,6 +56,11 @@ class Nodes(NamedTuple):
         mask: True for real nodes, bool `[n_node]`.
         graph: Graph of each node, int32 `[n_node]`.
         in_degree: Number of incoming edges, `[n_node]`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Nodes(jnp.ones(2, bool), jnp.zeros(2, int), jnp.array([0.0, 3.0])).in_degree.tolist()
+        [0.0, 3.0]
     """
 
     mask: Array
@@ -72,6 +87,13 @@ class Quant(NamedTuple):
     Attributes:
         weights: For each quantised leaf, by name, what its grid needs: its bits, int32 `[]`.
         sites: For each quantised site, by path, its `Site`, or what a quantiser has learned of it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jgc.quant import qat
+        >>> quant = qat(4).init({"kernel": jnp.ones((1, 1))}, {"input": Place((1, 1), "float32")})
+        >>> {name: int(bits) for name, bits in quant.weights.items()}, list(quant.sites)
+        ({'kernel': 4}, ['input'])
     """
 
     weights: dict[str, Any]
@@ -222,6 +244,13 @@ class Quantizer(NamedTuple):
             `None`: there are none.
         unpack: `(stored, kinds) -> sites`, undoes `stored`.
         spec: What a file says that it is; `None`: no file can say so.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jgc.quant import qat
+        >>> params, four = {"kernel": jnp.array([[7.0], [-2.6]])}, qat(4)
+        >>> four.weight(four.init(params, {}), params)["kernel"].tolist()
+        [[7.0], [-3.0]]
     """
 
     init: InitFn

@@ -212,6 +212,11 @@ def apart(stored: Mapping[str, Any], names: Iterable[str]) -> dict[str, Site]:
 
     Raises:
         ValueError: if there are more or fewer names than sites.
+
+    Example:
+        >>> seen = Site(RangeState(jnp.int32(9), jnp.float32(0), jnp.float32(1)), jnp.int32(4))
+        >>> float(apart(together({"input": seen}), ["input"])["input"].range.hi)
+        1.0
     """
     names, keys = sorted(names), ("lo", "hi", "bits")
     shapes = {key: np.shape(stored.get(key, ())) for key in keys}

@@ -35,6 +35,10 @@ class Table(NamedTuple):
         title: What the lines share.
         header: Names of the columns; a column that is blank in every line is left out.
         lines: Cells as text, one per column; blank where a number is unknown.
+
+    Example:
+        >>> Table("cora", ("method", "test"), (("dense", "81.5"),)).lines[0]
+        ('dense', '81.5')
     """
 
     title: str

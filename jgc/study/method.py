@@ -69,6 +69,10 @@ class Method(Table):
         stored: Sparse kernels are trained as their kept entries alone, which is quicker on CPU
             where few are kept (`jgc.train.Method`); for pruning without quantisation.
 
+    Example:
+        >>> Method(name="global+qat", sparsity=[0.5, 0.9], bits=8).sparsity
+        (0.5, 0.9)
+
     References:
         Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019, sec. 3 (Scratch-E and -B).
     """

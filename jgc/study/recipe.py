@@ -30,6 +30,10 @@ class Settings(Table):
     """Settings of a model and its training; what is absent is the model's or the task's default.
 
     `patience` and `grades_threshold` each switch on a way to end early (`jgc.train.Stopping`).
+
+    Example:
+        >>> Settings(hidden=16, patience=100).hidden
+        16
     """
 
     hidden: Count = None
@@ -99,6 +103,10 @@ class Run(Table):
         model: A name of `jgc.models.MODELS`.
         settings: Of the model and its training.
         method: Ways of compressing.
+
+    Example:
+        >>> Run(dataset="cora", model="gcn", method=[Method(name="dense")]).task is None
+        True
     """
 
     tables: ClassVar = {"settings": Settings, "method": Method}
@@ -128,6 +136,11 @@ class Recipe(Table):
         measure: Rows also tell latency, memory, energy where the machine can read it, and every
             score that fits the labels.
         run: The runs, in order.
+
+    Example:
+        >>> run = Run(dataset="sbm", model="gcn", method=[Method(name="dense")])
+        >>> Recipe(name="mine", seeds=3, run=[run]).n_rows
+        3
     """
 
     tables: ClassVar = {"run": Run}

@@ -32,6 +32,10 @@ class Estimate(NamedTuple):
         n: Number of values.
         low: Lower end of the 95 % interval of the mean; `None` for one value.
         high: Upper end; `None` for one value.
+
+    Example:
+        >>> round(estimate([0.80, 0.82]).mean, 3), estimate([0.8]).low
+        (0.81, None)
     """
 
     mean: float
@@ -58,6 +62,11 @@ class Summary(NamedTuple):
         difference: Test score minus that of the dense model of the same seed; `None` where no
             dense score is known.
         latency: Medians over the rows of `latency_ms` and `latency_iqr_ms`; `None` if unknown.
+
+    Example:
+        >>> (two,) = summarise([{"method": "global", "test": t, "config": {}} for t in (0.5, 0.75)])
+        >>> two.group, two.seeds, two.values["test"].mean
+        ({'method': 'global'}, 2, 0.625)
     """
 
     group: dict[str, Any]

@@ -22,6 +22,12 @@ class Checkpoint:
 
     A state is written beside its predecessor, which is removed only when the new one is whole, so
     that a kill at any moment leaves one that can be loaded.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Checkpoint(folder, "a program").restore(None)
+        (None, 0)
     """
 
     def __init__(self, folder: str | Path, identity: Any):

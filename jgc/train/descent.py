@@ -28,6 +28,10 @@ class Optimiser(NamedTuple):
         nesterov: "sgd" looks ahead.
         decay: Factor on the rate after every epoch, in (0, 1], counted from the start of a phase;
             or "cosine": half a wave from the full rate towards 0 at its end.
+
+    Example:
+        >>> Optimiser(rule="sgd", momentum=0.9).learning_rate
+        0.01
     """
 
     learning_rate: float = 0.01

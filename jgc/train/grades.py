@@ -21,6 +21,10 @@ class FreezeState(NamedTuple):
         frozen_at: Epoch at which each matrix froze, int32 `[]`; -1 while it trains.
         change: What was measured of each matrix, float32 `[n_epoch]`: the last look of each epoch;
             NaN where there was none, and once it is frozen.
+
+    Example:
+        >>> FreezeState(0, {}, frozen_at={"conv1/kernel": 120}, change={}).frozen_at
+        {'conv1/kernel': 120}
     """
 
     step: Array

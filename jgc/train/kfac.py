@@ -44,6 +44,10 @@ class Kfac(NamedTuple):
         damping: > 0.
         every: Epochs between two measurements, >= 1; a phase begins with one.
 
+    Example:
+        >>> Kfac(damping=0.1).every
+        50
+
     References:
         Izadi et al., arXiv 2008.09624; github.com/russellizadi/ssp. Martens and Grosse, K-FAC,
         ICML 2015 (arXiv 1503.05671).

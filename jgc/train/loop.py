@@ -71,6 +71,16 @@ def lane_program(
         `start..stop-1`. It begins by `init` at epoch 0; or, where `dense` is a `Start` and not
         `None`, at the epoch after it. `start` and `stop` are traced, so that one program serves
         chunks of any length, and stopping between two chunks changes no bit.
+
+    Example:
+        >>> import jgc.data
+        >>> from jgc.models import GCN, for_task
+        >>> from jgc.train import lane, problem
+        >>> data = jgc.data.load("sbm")
+        >>> model, task = for_task(GCN(hidden=8), "node", data.n_class), problem(data)
+        >>> init, run = lane_program(model, task, Method("dense", (Phase(3),)), Optimiser())
+        >>> jax.eval_shape(init, lane(0), task.data).loss.shape
+        (3,)
     """
     check_method(method)
     check_stopping(stopping)

@@ -24,6 +24,10 @@ class Phase(NamedTuple):
         rate: Factor on the learning rate; at 0 nothing is trained, only scored.
         fresh: Starts from newly drawn parameters under the latest masks.
         rewind: Starts from the parameters of the very beginning under the latest masks.
+
+    Example:
+        >>> Phase(100, prune=True).quantize
+        False
     """
 
     epochs: int
@@ -45,6 +49,12 @@ class Method(NamedTuple):
         l2: The lane's L2 penalty stands in for the optimiser's weight decay.
         stored: Kernels that are sparse enough are trained as their kept entries alone
             (`jgc.train.stored`); for pruners that look at masks and losses only.
+
+    Example:
+        >>> from jgc.prune import global_magnitude
+        >>> phases = Phase(200), Phase(100, prune=True)
+        >>> Method("global", phases, lambda sparsity, key: global_magnitude(sparsity)).epochs
+        300
     """
 
     name: str

@@ -21,6 +21,11 @@ class Lane(NamedTuple):
         sparsity: Fraction of the prunable weights to remove, float32 in [0, 1].
         bits: Width of quantised weights and values, int32 in 2..8.
         l2: Strength of the L2 penalty, float32 >= 0; read by methods with `l2`.
+
+    Example:
+        >>> from jgc.train import lane
+        >>> float(lane(seed=3, sparsity=0.5).sparsity)
+        0.5
     """
 
     seed: Scalar
@@ -38,6 +43,10 @@ class Model(NamedTuple):
         stats: Other collections of the model, such as batch statistics.
         masks: As the parameters, bool, True = kept; `None` where the method never prunes.
         quant: State of the quantiser; `None` where the method never quantises.
+
+    Example:
+        >>> Model({"kernel": 1.0}, stats={}, masks=None, quant=None).params
+        {'kernel': 1.0}
     """
 
     params: Any
@@ -51,11 +60,15 @@ class Best(NamedTuple):
 
     Attributes:
         model: Parameters of that epoch.
-        val: Its validation score.
+        val: Its validation score, float32 `[]`, and so all that follow.
         test: Its test score, the one that is reported.
         epoch: Its number, counted over all phases.
         oracle: Best test score of any epoch of the phase; for comparison with papers that chose so.
         choice: The validation score that chose it: `val`, or that of the problem's `choose`.
+
+    Example:
+        >>> Best(None, val=0.80, test=0.79, epoch=131, oracle=0.81, choice=0.80).epoch
+        131
     """
 
     model: Model
@@ -93,6 +106,11 @@ class TrainState(NamedTuple):
         freeze: Of GradES; `None` without it.
         stop: Of early stopping; `None` where all epochs run. Epochs that did not run have NaN for
             loss and scores.
+
+    Example:
+        >>> state = TrainState(None, None, None, None, loss=[0.7, 0.5], val=[], test=[])
+        >>> state.loss[-1], state.prune is None
+        (0.5, True)
     """
 
     model: Model
@@ -115,6 +133,11 @@ class Start(NamedTuple):
         loss: Of each of its epochs, float32 `[n_epoch]`.
         val: Validation scores.
         test: Test scores.
+
+    Example:
+        >>> import numpy as np
+        >>> Start(None, np.zeros(200), np.zeros(200), np.zeros(200)).epochs
+        200
     """
 
     best: Best

@@ -20,6 +20,10 @@ class StopState(NamedTuple):
         waited: Epochs since validation last improved, int32 `[]`.
         ended: The phase is over for this lane, bool `[]`.
         ran: Which epochs were run, bool `[n_epoch]`.
+
+    Example:
+        >>> StopState(waited=3, ended=False, ran=[True, True]).ended
+        False
     """
 
     waited: Array
@@ -34,6 +38,10 @@ class Stopping(NamedTuple):
         patience: Epochs without a better validation score (that which chooses the best epoch),
             >= 1; epochs below a pruner's final sparsity do not count. `None`: no patience.
         grades: Ends when the matrices are frozen; `None` freezes none.
+
+    Example:
+        >>> Stopping(patience=100).grades is None
+        True
     """
 
     patience: int | None = None

@@ -29,6 +29,10 @@ class Layer(NamedTuple):
         before: Its outputs.
         after: Its outputs now.
         stayed: How many of those that are pruned whole are still there, by the reason.
+
+    Example:
+        >>> Layer("conv1/linear", before=16, after=5, stayed={}).after
+        5
     """
 
     path: str
@@ -49,6 +53,10 @@ class Compacted(NamedTuple):
         quantizer: That takes the weights as they are; `None` where nothing is quantised.
         layers: What became of every linear map; empty where no kernel has an output without weights
             or an input without weights.
+
+    Example:
+        >>> Compacted({"params": {}}, None, None, None, layers=()).masks is None
+        True
     """
 
     variables: dict[str, Any]

@@ -32,6 +32,10 @@ class IntegerModel(NamedTuple):
         quant: Of the quantiser.
         weights: Codes of the matrices that are multiplied as bytes, and the step of each column,
             by path of the layer (`"conv1/linear"`).
+
+    Example:
+        >>> IntegerModel({"params": {}}, Quant({}, {}), weights={}).weights
+        {}
     """
 
     variables: Any
@@ -109,7 +113,7 @@ def integer_apply(
         layout: Of the graph, whose back end also sums the integers: `"native"` or XLA's.
 
     Returns:
-        The model's result, float32.
+        The model's result, float32 `[n, out]`.
 
     Example:
         >>> from jgc import quant, sites

@@ -28,6 +28,11 @@ class Prediction(NamedTuple):
         metric: Its name: the one that the model was accepted with.
         split: Name of the split.
         runtime: How it was run.
+
+    Example:
+        >>> said = Prediction(np.array([[2.0, -1.0]]), 1.0, "accuracy", "public", runtime=None)
+        >>> said.answers.argmax(-1).tolist(), said.score
+        ([0], 1.0)
     """
 
     answers: np.ndarray

@@ -26,6 +26,11 @@ class Work(NamedTuple):
         run: `(forward, arrays) -> answers`; calls `forward(graph, layout)` once, or maps it over
             batches.
         arrays: Graphs and layouts: arguments of the compiled program.
+
+    Example:
+        >>> work = Work(lambda forward, arrays: forward(*arrays), (1, 2))
+        >>> work.run(lambda graph, layout: graph + layout, work.arrays)
+        3
     """
 
     run: Callable[[Forward, Any], Any]
@@ -66,6 +71,12 @@ def on_dataset(data: Dataset, split: int = 0, metric: str | None = None) -> tupl
 
     Raises:
         ValueError: for a metric that does not fit.
+
+    Example:
+        >>> import jgc.data
+        >>> work, task = on_dataset(jgc.data.load("sbm"))
+        >>> task.metric, task.n_split
+        ('accuracy', 1)
     """
     alone = dataclasses.replace(data, splits=(data.splits[split],))
     batch_size = _BATCH if data.task == "graph" else None
