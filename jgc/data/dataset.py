@@ -18,7 +18,7 @@ class DataError(ValueError):
 
 
 class Split(NamedTuple):
-    """Nodes (node tasks) or graphs (graph tasks) of the three parts, int64 indices `[n]`, ascending.
+    """Nodes (node tasks) or graphs (graph tasks) of the three parts: indices, int64 `[n]`, rising.
 
     Attributes:
         train: Indices to fit on.

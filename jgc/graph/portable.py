@@ -27,6 +27,16 @@ def dots(indptr: Array, cols: Array, a: Array, b: Array) -> Array:
     return (a[_rows(indptr, cols.shape[0])] * b[cols]).sum(-1)
 
 
+def right_product(indptr: Array, cols: Array, weights: Array, x: Array) -> Array:
+    """Rows of `x` `[n, n_col]` times the transpose: weights `[n_entry]`, result `[n, n_row]`."""
+    return entry_sum(indptr, x.T[cols] * weights[:, None]).T
+
+
+def right_dots(indptr: Array, cols: Array, a: Array, b: Array) -> Array:
+    """Sums over rows of `a[:, rows] * b[:, cols]`, `[n_entry]`."""
+    return (a[:, _rows(indptr, cols.shape[0])] * b[:, cols]).sum(0)
+
+
 def entry_sum(indptr: Array, values: Array) -> Array:
     """Sums over rows, `[n_entry, ...] -> [n_row, ...]`."""
     rows, n_row = _rows(indptr, values.shape[0]), indptr.shape[0] - 1
@@ -63,7 +73,8 @@ def softmax_gradient(
 
 
 FORMS = {
-    "max": maximum, "dots": dots, "entry_sum": entry_sum, "entry_max": entry_max,
+    "max": maximum, "dots": dots, "right_product": right_product, "right_dots": right_dots,
+    "entry_sum": entry_sum, "entry_max": entry_max,
     "softmax": softmax, "softmax_gradient": softmax_gradient,
 }  # fmt: skip
 

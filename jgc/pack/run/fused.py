@@ -75,7 +75,8 @@ def infer(model: nn.Module, params: Any, graph: GraphsTuple, layout: Layout | No
         layout: Of the graph.
 
     Returns:
-        The model's result, float32 `[n, out]`; equal to `jgc.apply`'s but for the order of a few roundings.
+        The model's result, float32 `[n, out]`; that of `jgc.apply` but for the order of a few
+        roundings.
 
     Example:
         >>> import jax
