@@ -25,7 +25,7 @@ html_theme, html_title = "furo", f"jgc {release}"
 # Tests run the notebooks; `-D nb_execution_mode=auto` fills the pages with their outputs.
 nb_execution_mode = "off"
 myst_enable_extensions, myst_heading_anchors = ["linkify"], 3
-autodoc_member_order, autodoc_typehints = "bysource", "none"
+autodoc_member_order, autodoc_typehints, autodoc_preserve_defaults = "bysource", "none", True
 napoleon_use_ivar, napoleon_use_rtype = True, False
 
 ROOMS = [f"jgc.{room}" for room in jgc._ROOMS]
@@ -62,7 +62,7 @@ def _directive(module: str, name: str) -> str:
 def as_written(app, what, name, thing, options, lines: list[str]) -> None:
     """Reads docstrings as they are meant: `code` is code, and no other mark means anything."""
     if isinstance(thing, dict):
-        lines[:] = ["A table by name: " + ", ".join(f"``{key}``" for key in thing) + "."]
+        lines[:] = ["A table with the keys " + ", ".join(f"``{key}``" for key in thing) + "."]
         return
     text = "\n".join(lines)
     parts = re.split(r"((?:^ *(?:>>>|\.\.\.).*\n?)+|(?<!`)`[^`]+`(?!`))", text, flags=re.MULTILINE)
@@ -74,7 +74,15 @@ def as_written(app, what, name, thing, options, lines: list[str]) -> None:
     lines[:] = "".join(parts).split("\n")
 
 
+def write_front_door(app, error) -> None:
+    """Whoever asks for the folder is sent to the first page."""
+    if error is None and app.builder.format == "html":
+        door = '<meta http-equiv="refresh" content="0; url=docs/index.html">\n'
+        (Path(app.outdir) / "index.html").write_text(door)
+
+
 def setup(app) -> None:
     """Hooks of the build."""
     app.connect("builder-inited", write_reference)
     app.connect("autodoc-process-docstring", as_written, priority=100)
+    app.connect("build-finished", write_front_door)

@@ -21,6 +21,8 @@ from tests.prune.cases import CASES, SIGNALS, at_once, plain_params
 OWN = [f"jgc_{name}" for name in native.TARGETS] + ["cpu_csr_sparse_dense_ffi"]
 # The first row of each model; all of them sum in the same few ways.
 MODELS = {name: key for key, (name, _) in reversed(SETTINGS.items())}
+# What they are made of is in the others: a GCN or GIN again, an attention, a pile of GCNs.
+AGAIN = {"gnnnet", "ssp", "gin-a2q", "graphconv", "supergat", "walkpool"}
 PLATFORMS = ["cpu", "cuda", "tpu"]
 # Of methods that have none by default.
 SCHEDULES = {case.name: case.schedule for case in CASES} | dict.fromkeys(
@@ -39,7 +41,9 @@ def total(out):
     return sum(leaf.astype(jnp.float32).sum() for leaf in jax.tree.leaves(out))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in AGAIN)) for n in MODELS]
+)
 def test_a_model_and_its_gradient(name):
     model = TABLE[MODELS[name]]
     on = batch([graph(), graph()]) if getattr(model, "task", None) == "graph" else graph()

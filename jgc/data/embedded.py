@@ -133,10 +133,10 @@ def node_vectors(
         float32 `[n_node, width]`; zeros for nodes without edges.
 
     Example:
-        >>> edges = TemporalEdges(np.array([0, 1]), np.array([1, 0]), np.array([0.0, 1.0]), 3)
-        >>> vectors = node_vectors(edges, steps=2, width=4, epochs=1, seed=0)
-        >>> vectors.shape, vectors[2].tolist()
-        ((3, 4), [0.0, 0.0, 0.0, 0.0])
+        >>> edges = TemporalEdges(np.array([0, 1]), np.array([1, 0]), np.array([0.0, 1.0]), 9)
+        >>> vectors = node_vectors(edges, steps=50, width=64, epochs=5, seed=0)
+        >>> vectors.shape, float(vectors[2].sum())
+        ((9, 64), 0.0)
     """
     index = walk_index(*edges[:3], n_node=edges.n_node)
     walk_key, key = jax.random.split(jax.random.key(seed))

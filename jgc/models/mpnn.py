@@ -26,7 +26,8 @@ class NNConv(nn.Module):
         >>> from jgc.graph import from_edges
         >>> graph = from_edges([0], [1], nodes=jnp.ones((2, 3)), edges=jnp.ones((1, 2)))
         >>> args = graph.nodes, layout_of(graph), graph.edges
-        >>> NNConv(features=4).init_with_output(jax.random.key(0), *args)[0].shape
+        >>> run = NNConv(features=4).init_with_output
+        >>> jax.eval_shape(run, jax.random.key(0), *args)[0].shape
         (2, 4)
 
     References:
