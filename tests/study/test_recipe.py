@@ -183,11 +183,11 @@ def test_the_paper_recipe_has_every_level_of_the_paper():
         assert (cell.row["dataset"], cell.row["model"], method, *amount) in said
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["a = " + "[" * 50_000, "a = " + "{a=" * 50_000, "a" + ".a" * 50_000 + " = 1"],
-    ids=range(3),
-)
+DEEP = ["a = " + "[" * 50_000, "a = " + "{a=" * 50_000, "a" + ".a" * 50_000 + " = 1",
+        "[a" + ".a" * 50_000 + "]", "b = {a" + ".a" * 50_000 + " = 1}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DEEP, ids=range(5))
 def test_toml_too_deep_for_any_reader(tmp_path, text):
     (tmp_path / "deep.toml").write_text(text)
     with pytest.raises(ValueError, match="deep.toml: ") as error:
