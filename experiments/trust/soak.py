@@ -61,8 +61,8 @@ def soak(minutes: float):
         elapsed, mb = time.monotonic() - began, resident_mb()
         hand_back()
         yield {
-            "study": count, "s": round(elapsed, 1), "rows": len(rows),
-            "mb": round(mb, 1), "held_mb": round(resident_mb(), 1), "files": len(list(Path("/proc/self/fd").iterdir())),
+            "study": count, "s": round(elapsed, 1), "rows": len(rows), "mb": round(mb, 1),
+            "held_mb": round(resident_mb(), 1), "files": len(list(Path("/proc/self/fd").iterdir())),
         }  # fmt: skip
 
 
@@ -81,9 +81,8 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), file=file, flush=True)
     late = rows[len(rows) // 3 :]  # The first studies fill the caches of jax and malloc.
-    print(
-        f"{len(rows)} studies, {rows[0]['held_mb']} MB after one, {rows[-1]['held_mb']} MB at the end"
-    )
+    first, last = rows[0]["held_mb"], rows[-1]["held_mb"]
+    print(f"{len(rows)} studies, {first} MB held after the first, {last} MB at the end")
     if len(late) > 1:
         print(f"last two thirds: {slope(late):+.1f} MB an hour")
 

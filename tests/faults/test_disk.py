@@ -15,13 +15,14 @@ from jgc.report.page import write_report
 from jgc.study import Store
 from jgc.train import Checkpoint
 from tests.faults.disk import die, fault, full, read_only
-from tests.faults.kill import _CONTEXT
+from tests.faults.kill import CONTEXT
 from tests.report.cases import METHODS, RUNS, study
 from tests.study.test_store import make
 from tests.train.test_checkpoint import shapes_of
 
 ROOT = Path(__file__).parents[2]
 OLD, NEW = ({"w": np.full((40, 30), value, np.float32)} for value in (1, 2))
+LARGE = {"w": np.random.default_rng(0).normal(size=9999)}  # Does not pack.
 STATE = {"a": jnp.arange(2000.0)}
 
 
@@ -119,7 +120,7 @@ def test_a_kill_at_every_change_loses_nothing_that_was_there(name, tmp_path):
     _, work, result = WORKS[name]
     for n in itertools.count(1):
         folder = fresh(tmp_path, name, n)
-        process = _CONTEXT.Process(target=_die_at, args=(name, str(folder), n))
+        process = CONTEXT.Process(target=_die_at, args=(name, str(folder), n))
         process.start()
         process.join(100)
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -147,7 +148,7 @@ def test_a_file_that_no_more_bytes_go_into(name, tmp_path):
     codes = []
     for most in (0, 1, 100, 300, 500, 700, 1 << 24):
         folder = fresh(tmp_path, name, most)
-        process = _CONTEXT.Process(target=_limited, args=(name, str(folder), most))
+        process = CONTEXT.Process(target=_limited, args=(name, str(folder), most))
         process.start()
         process.join(100)
         codes.append(process.exitcode)
