@@ -39,6 +39,8 @@ def read_dgcnn(files: Files, name: str) -> Parsed:
     file = f"{name}.txt"
     lines = iter(enumerate(_unpacked(files, f"{name}.zip", file).splitlines(), 1))
     (n_graph,) = _numbers(lines, file, 1)
+    if n_graph < 1:
+        raise DataError(f"{file}: line 1 says that there are {n_graph} graphs.")
     graphs, labels = [], []
     for _ in range(n_graph):
         n_node, label = _numbers(lines, file, 2)

@@ -78,7 +78,7 @@ def _rows(text: str, file: str, smiles: str, targets) -> tuple[list[dict], tuple
     try:
         columns, rows = tuple(reader.fieldnames or ()), list(reader)
     except csv.Error as error:
-        raise DataError(f"{file}: line {reader.line_num} is no CSV ({error}).") from error
+        raise DataError(f"{file}: line {reader.line_num + 1} is no CSV ({error}).") from error
     targets = targets or tuple(c for c in columns if c != smiles)
     for column in (smiles, *targets):
         if column not in columns:

@@ -1,5 +1,6 @@
 """Recipes: what a study runs, in TOML, checked before anything runs."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,6 +12,7 @@ from jgc.study.rows import did_you_mean
 from jgc.study.toml import Table
 
 RECIPES = Path(__file__).parent / "recipes"
+DEEPEST = 32  # Parts of a dotted key; recipes have three.
 
 # A description says what is allowed: it is the second half of every error about the key.
 Count = Annotated[StrictInt | None, Field(ge=1, description="a whole number >= 1")]
@@ -217,6 +219,9 @@ def load_recipe(source: str | Path) -> Recipe:
     place = "recipe" if is_text else str(source)
     try:
         text = str(source) if is_text else Path(source).read_bytes().decode()
+        # tomllib takes a time that grows with the square of a key's parts.
+        if any(piece.count(".") > DEEPEST for piece in re.split(r"[,=\[\]{}\n]", text)):
+            raise ValueError(f"a key of more than {DEEPEST} parts")
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: not TOML: {error}.") from None

@@ -1,5 +1,6 @@
 """Checkpoints of a running program, by orbax, with a note of what they belong to."""
 
+import errno
 import hashlib
 import json
 import re
@@ -38,9 +39,21 @@ class Checkpoint:
         self._store = ocp.StandardCheckpointer()
 
     def save(self, state: Any, epoch: int) -> None:
-        """Writes the state after `epoch` epochs and drops older ones, and what kills left."""
-        self._store.save(self.folder / str(epoch), state, force=True)
-        self._store.wait_until_finished()
+        """Writes the state after `epoch` epochs and drops older ones, and what kills left.
+
+        Raises:
+            OSError: if it cannot be written; the newest one that was there stays.
+        """
+        try:
+            self._store.save(self.folder / str(epoch), state, force=True)
+            self._store.wait_until_finished()
+        except (ValueError, RuntimeError) as error:  # So tensorstore says that the disk is full.
+            raise OSError(
+                errno.EIO,
+                f"the checkpoint of epoch {epoch} cannot be written ({str(error)[:120]}...). "
+                "Is the disk full? Make space and run again with --resume",
+                str(self.folder),
+            ) from error
         # The note appears whole or not at all, and only once the state is there.
         note = self.folder / f"{epoch}.note"
         note.write_text(json.dumps({"identity": self.identity, "epoch": epoch}))

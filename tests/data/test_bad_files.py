@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 import jgc.data
 from jgc.data import DataError
+from jgc.data.table import _ESOL
 from tests.data import cases
 from tests.data.cases import BBBP, GEOM_EDGES, GEOM_NODES, TU, put
 
@@ -41,6 +42,7 @@ P = pickle.dumps(cases.planetoid_parts()["ally"], protocol=4)
 N = cases.npz_bytes(cases.npz_entries())
 OBJECTS = np.array([{}], object)
 
+ESOL = "moleculenet/delaney-processed.csv"
 D, DGCNN = cases.DGCNN, cases.dgcnn_text()
 
 
@@ -50,6 +52,8 @@ def _dgcnn(text: str) -> bytes:
 
 # set, file, what it holds instead, what the message says
 BAD = [
+    ("reddit-binary-dgcnn", D, _dgcnn("0\n"), "line 1 says that there are 0 graphs"),
+    ("reddit-binary-dgcnn", D, _dgcnn(_line(DGCNN, 4, f"1 1 {10**30}\n")), "not whole numbers"),
     ("reddit-binary-dgcnn", D, _dgcnn(DGCNN[:-6]), "BINARY.txt: the file ends early"),
     ("reddit-binary-dgcnn", D, _dgcnn(DGCNN + "3 1\n"), "line 102 comes after the last of 20"),
     ("reddit-binary-dgcnn", D, _dgcnn(_line(DGCNN, 4, "1 2 2\n")), "line 4 has 3 .* 4 were due"),
@@ -106,6 +110,19 @@ BAD = [
         "chameleon", "geom-gcn/chameleon/out1_node_feature_label.txt",
         _line(GEOM_NODES, 3, "2\t1,1\t9\n"), "node 2 has label 9",
     ),
+    ("chameleon", "geom-gcn/chameleon/out1_graph_edges.txt", "a\tb\n0\t1\t1\n", "has 3 columns"),
+    (
+        "chameleon", "geom-gcn/chameleon/out1_node_feature_label.txt",
+        _line(GEOM_NODES, 5, "-1\t0,0\t0\n"), "out1_node_feature_label.txt: line 5",
+    ),
+    (
+        "chameleon", "geom-gcn/chameleon/out1_node_feature_label.txt",
+        _line(GEOM_NODES, 3, f"2\t1,1\t{10**30}\n"), "out1_node_feature_label.txt: line 3",
+    ),
+    (
+        "chameleon", "geom-gcn/splits/chameleon_split_0.6_0.2_0.npz",
+        cases.zipped("train_mask.npy", "no array"), "train_mask.npy: no .npy header",
+    ),
     (
         "chameleon", "geom-gcn/splits/chameleon_split_0.6_0.2_0.npz",
         cases.npz_bytes({f"{p}_mask": np.ones(4, bool) for p in ("train", "val", "test")}),
@@ -115,6 +132,9 @@ BAD = [
     ("bbbp", "moleculenet/BBBP.csv", BBBP.replace("2,b,0,", "2,b,3,"), "row 2.*labels are 0 or 1"),
     ("bbbp", "moleculenet/BBBP.csv", BBBP.replace("1,a,1,", "1,a,inf,"), "row 1.*finite"),
     ("bbbp", "moleculenet/BBBP.csv", BBBP.replace("p_np", "label"), "no column 'p_np'"),
+    ("bbbp", "moleculenet/BBBP.csv", BBBP + "x" * 200_000, "line 17 is no CSV"),
+    ("esol", ESOL, f"smiles,{_ESOL}\nC,1e39\n", "row 1.*finite"),
+    ("bbbp", "moleculenet/BBBP.csv", "p_np,smiles\n1,CCN\n0,NCC\n", "no molecule is left"),
     ("bbbp", "moleculenet/BBBP.csv", BBBP + "99,z\r\n", "row 16 has too few cells"),
     ("bbbp", "moleculenet/BBBP.csv", BBBP.splitlines()[0] + "\n", "no row below the header"),
     ("bbbp", "moleculenet/BBBP.csv", "num,name,p_np,smiles\n1,a,1,C(\n", "none of the 1 SMILES"),
@@ -127,9 +147,10 @@ BAD = [
     ("name", "file", "data", "match"), BAD, ids=lambda x: x if isinstance(x, str) else "data"
 )
 def test_bad_file(name, file, data, match, tmp_path):
-    if name.startswith("bbbp"):
+    if name in ("bbbp", "bbbp-pyg", "esol"):
         pytest.importorskip("rdkit", reason="molecules are read with rdkit")
-    cases.WRITERS[name](tmp_path)
+    if name in cases.WRITERS:
+        cases.WRITERS[name](tmp_path)
     for path in (tmp_path / file, tmp_path / f"{file}.gz"):
         path.unlink(missing_ok=True)
     put(tmp_path, file, data)

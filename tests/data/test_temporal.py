@@ -67,6 +67,8 @@ def test_gaps_in_the_ids_are_closed_and_said(tmp_path):
         (PLAIN + "\n3 1.5 9\n", "line 4 is '3 1.5 9', with a node that is no whole"),
         (PLAIN + "3 4 nan\n", "line 3 is '3 4 nan', with a number that is not finite"),
         (PLAIN + "3 inf 4\n", "line 3 .* not finite"),
+        ("1 2 3\r4 5 6\r7 8 -9\r", "line 3 is '7 8 -9', with a negative time"),
+        (f"{2**53} {2**53 + 1} 3\n", "line 1 .* a node of 2.53 or more, which float64 rounds"),
     ],
 )
 def test_bad_lists_name_file_and_line(text, says):

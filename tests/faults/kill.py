@@ -14,8 +14,8 @@ import numpy as np
 from tests.faults.work import WORKS, Work, child
 
 # Children are forked from a server that has imported jgc but has not started jax.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.faults.work"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.faults.work"])
 LONGEST_S = 300.0
 
 
@@ -60,7 +60,7 @@ def kills(name: str, n: int, seed: int = 0) -> dict[str, Any]:
 
 def start(name: str, folder: Path, cache: str):
     """Starts a work in a process of its own."""
-    process = _CONTEXT.Process(target=child, args=(name, str(folder), cache))
+    process = CONTEXT.Process(target=child, args=(name, str(folder), cache))
     process.start()
     return process
 

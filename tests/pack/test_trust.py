@@ -1,6 +1,7 @@
 """Files from anywhere: one clear `ValueError` with the file's name, whatever is in them."""
 
 import hashlib
+import json
 import tracemalloc
 
 import numpy as np
@@ -120,6 +121,53 @@ def test_a_pickle_is_not_opened(folder):
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         pack.load(tmp_path / "model.safetensors")
+
+
+HEADER = {
+    "__metadata__": {"jgc": "2"},
+    "payload": {"dtype": "U8", "shape": [9], "data_offsets": [0, 9]},
+}
+
+
+def with_header(length=None, text=None, **payload):
+    """A safetensors file of nine bytes whose header says anything."""
+    header = HEADER | {"payload": HEADER["payload"] | payload}
+    text = json.dumps(header).encode() if text is None else text
+    return (len(text) if length is None else length).to_bytes(8, "little") + text + bytes(9)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_header(length=2**63),
+        with_header(length=2**40),
+        with_header(length=10**8),
+        with_header(length=0),
+        with_header(data_offsets=[0, 2**40]),
+        with_header(data_offsets=[5, 9]),
+        with_header(data_offsets=[9, 0]),
+        with_header(data_offsets=[-1, 8]),
+        with_header(shape=[2**62, 2**62, 16], data_offsets=[0, 9]),
+        with_header(shape=[2**40], data_offsets=[0, 2**40]),
+        with_header(shape=[-9]),
+        with_header(dtype="F64"),
+        with_header(dtype="PICKLE"),
+        with_header(text=b"[" * 100_000),
+        with_header(text=b'{"payload": 1}'),
+        with_header(text=b'{"__metadata__": {"jgc": ' + b"9" * 5000 + b"}}"),
+        with_header(text=b"\xff\xfe"),
+    ],
+    ids=range(17),
+)
+def test_a_header_that_lies(folder, data):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"model\.safetensors`"):
+            load_bytes(folder, data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 # Liars that know how to compute a digest. The two rows are honest, with zeros for a payload.

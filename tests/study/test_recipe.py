@@ -181,3 +181,15 @@ def test_the_paper_recipe_has_every_level_of_the_paper():
             level = {"bits": 4}  # Where its widths start.
         amount = next(iter(level.items()), ("sparsity", None))
         assert (cell.row["dataset"], cell.row["model"], method, *amount) in said
+
+
+DEEP = ["a = " + "[" * 50_000, "a = " + "{a=" * 50_000, "a" + ".a" * 50_000 + " = 1",
+        "[a" + ".a" * 50_000 + "]", "b = {a" + ".a" * 50_000 + " = 1}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DEEP, ids=range(5))
+def test_toml_too_deep_for_any_reader(tmp_path, text):
+    (tmp_path / "deep.toml").write_text(text)
+    with pytest.raises(ValueError, match="deep.toml: ") as error:
+        load_recipe(tmp_path / "deep.toml")
+    assert len(str(error.value)) < 1000

@@ -183,3 +183,27 @@ def test_a_killed_writer_loses_only_the_line_it_was_writing(tmp_path):
     code = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT).returncode
     said: list[str] = []
     assert code == 9 and seeds(Store(tmp_path, report=said.append)) == [0] and len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (b"[" * 100_000, "line 2: not JSON"),
+        (b'{"config":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "line 2: "),
+        (b"\xff\xfe", "line 2: not JSON"),
+        (make(1, bytes_file=10**400), "line 2: `bytes_file` of a row is 10000"),
+        (make(1, latency_ms=10**400), "line 2: `latency_ms` of a row is 10000"),
+        (make(1, device="\ud800"), "line 2: `device` of a row is "),
+        (make(1, layers={"conv1": "all"}), "line 2: `layers` of a row is .*finite numbers"),
+        (make(1, scores={"macro_f1": float("nan")}), "line 2: `scores` of a row is "),
+    ],
+    ids=range(8),
+)
+def test_a_line_from_anywhere_is_an_error_with_its_place(tmp_path, line, message):
+    Store(tmp_path).append([make(0)])
+    text = line if isinstance(line, bytes) else json.dumps(line).encode()
+    with (tmp_path / "results.jsonl").open("ab") as file:
+        file.write(text + b"\n")
+    with pytest.raises(ValueError, match=message) as error:
+        Store(tmp_path)
+    assert str(tmp_path / "results.jsonl") in str(error.value) and len(str(error.value)) < 1000

@@ -63,6 +63,24 @@ def test_what_a_kill_left_half_written_is_ignored(tmp_path, left):
     assert Checkpoint(tmp_path, "me").restore(shapes_of(small(0.0)))[1] == 4
 
 
+def test_what_kills_left_goes_with_the_next_state(tmp_path):
+    for name in ("1", "2.orbax-checkpoint-tmp", "mine"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "7.note").write_text("half")
+    Checkpoint(tmp_path, "me").save(small(3.0), 3)
+    assert {path.name for path in tmp_path.iterdir()} == {"3", "3.json", "mine"}
+
+
+@pytest.mark.parametrize("file", ["3.json", "3/_METADATA", "3/manifest.ocdbt"])
+@pytest.mark.parametrize("data", [b"", b"[1]", b"{}", b"\xff" * 40], ids=range(4))
+def test_a_damaged_checkpoint_is_named_and_never_loaded(tmp_path, file, data):
+    Checkpoint(tmp_path, "me").save(small(3.0), 3)
+    (tmp_path / file).write_bytes(data)
+    with pytest.raises(ValueError, match=f"3.*remove {tmp_path}") as error:
+        Checkpoint(tmp_path, "me").restore(shapes_of(small(0.0)))
+    assert len(str(error.value)) < 500
+
+
 def test_a_fingerprint_sees_values_shapes_and_types():
     arrays = [np.arange(4), np.arange(4).reshape(2, 2), np.arange(4.0), np.arange(1, 5)]
     assert len({fingerprint({"x": array}) for array in arrays}) == 4
