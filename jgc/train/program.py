@@ -9,10 +9,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 
 from jgc.train.checkpoint import Checkpoint, fingerprint
 from jgc.train.descent import Optimiser
-from jgc.train.lanes import everywhere, fill, lane_mesh, on_lanes, over_lanes
+from jgc.train.lanes import (
+    data_specs,
+    everywhere,
+    fill,
+    lane_mesh,
+    on_host,
+    over_lanes,
+    placed,
+    state_specs,
+)
 from jgc.train.loop import lane_program
 from jgc.train.method import Method, Phase
 from jgc.train.problem import Problem
@@ -91,17 +101,19 @@ def train(
         raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
     _check_start(dense, method)
     _check_splits(lanes, task)
-    mesh = lane_mesh(len(lanes))
+    mesh = lane_mesh(len(lanes), task.n_part)
     begun = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), dense
     begun, n_lane = fill(begun, mesh)
     init, _ = lane_program(model, task, method, optimiser, stopping)
-    begun = jax.device_put(begun, on_lanes(mesh))
-    data = jax.device_put(task.data, everywhere(mesh))
+    begun = jax.device_put(begun, placed(P("lane"), mesh, begun))
+    data = jax.device_put(task.data, placed(data_specs(mesh), mesh, task.data))
     began = time.perf_counter()
-    shapes = jax.eval_shape(jax.vmap(init, in_axes=(0, None)), begun[0], data)
+    first = over_lanes(lambda _, begun, data: init(begun[0], data), mesh)
+    shapes = jax.eval_shape(first, TrainState(*[None] * len(TrainState._fields)), begun, data)
     shapes = jax.tree.map(
-        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=on_lanes(mesh)), shapes
-    )
+        lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
+        shapes, placed(state_specs(mesh), mesh, shapes),
+    )  # fmt: skip
     kept, state, done = None, None, 0
     if folder is not None:
         named = _identity(model, task, method, optimiser, stopping, lanes, dense)
@@ -130,7 +142,7 @@ def train(
         if report is not None:
             report(done, method.epochs)
     run_s = time.perf_counter() - began - (programs.compile_s - compiled_s)
-    state = jax.tree.map(lambda leaf: np.asarray(leaf)[:n_lane], state)
+    state = jax.tree.map(lambda leaf: leaf[:n_lane], on_host(state))
     return Trained(state, programs.compile_s, run_s, programs.traces)
 
 

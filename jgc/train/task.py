@@ -64,6 +64,9 @@ class Problem(NamedTuple):
         counted: `(target) -> []`: how many items the loss counts, a guess by its weight; `None`
             where answers are not those of single nodes.
         choose: Name of the metric whose validation score chooses the epoch; `None`: `metric`.
+        n_part: Parts of the graph, one a device. With more than one, leaves of `shared` have a
+            leading axis of parts and those that differ between splits have it behind the splits';
+            the functions then run on a device's own share, inside `shard_map`.
     """
 
     data: Any
@@ -77,6 +80,7 @@ class Problem(NamedTuple):
     metrics: tuple[str, ...] = ()
     counted: Callable | None = None
     choose: str | None = None
+    n_part: int = 1
 
     def select(self, data: Any, split: Array) -> tuple[Any, Any]:
         """The arrays of one split, `split` an integer scalar."""
