@@ -9,7 +9,7 @@ from jax import Array
 
 from jgc.graph import GraphsTuple, Layout
 from jgc.graph import layout as layout_of
-from jgc.graph.exchange import begun, shared
+from jgc.graph.exchange import Ledger, begun, owing, shared
 from jgc.models.layers import Site
 from jgc.models.part import over_parts
 from jgc.prune import apply_masks
@@ -157,9 +157,9 @@ def exchanges(
     """
     if layout.part is None:
         return []
-    layout = begun(layout)
-    jax.eval_shape(lambda: apply(model, params, graph, layout=layout))
-    return layout.part.owed.shapes
+    ledger = Ledger(None)
+    jax.eval_shape(lambda: apply(model, params, graph, layout=owing(layout, ledger)))
+    return ledger.shapes
 
 
 class _Visitor:

@@ -64,10 +64,10 @@ class Ledger:
     """
 
     def __init__(self, owed: Any):
-        self.shapes: list[tuple[int, ...]] = []
+        self.shapes: list[tuple[int, int, int]] = []
         self._left = None if owed is None else iter(owed)
 
-    def take(self, shape: tuple[int, ...]) -> Any:
+    def take(self, shape: Any) -> Any:
         """What the next exchange owes, of rows `[n_part, n_send, d]`; `None` where none does."""
         self.shapes.append(shape)
         return None if self._left is None else next(self._left)

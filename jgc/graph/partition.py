@@ -72,7 +72,7 @@ def _neighbours(graph: GraphsTuple, n_node: int):
 
 def _metis(near, weights: np.ndarray, n_part: int, seed: int) -> np.ndarray:
     try:
-        import pymetis
+        import pymetis  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
         raise ValueError(
             '`method="metis"` needs pymetis: `pip install "jgc[partition]"`, or take "stream".'
@@ -102,7 +102,7 @@ def _stream(near, weights: np.ndarray, n_part: int, seed: int) -> np.ndarray:
     return part
 
 
-def _best(held: np.ndarray, load: np.ndarray, weight: int, room: float) -> int:
+def _best(held: np.ndarray, load: np.ndarray, weight, room: float) -> int:
     """The part with most neighbours by its share of free room; of equal ones the lightest."""
     fits = load + weight <= room
     if not fits.any():

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jgc.graph.exchange import WIRES, Part
@@ -28,6 +29,12 @@ class Parts(NamedTuple):
     n_cut: int
 
     @property
+    def wire(self) -> str:
+        """How rows travel between parts."""
+        assert self.layout.part is not None
+        return self.layout.part.wire
+
+    @property
     def n_send(self) -> int:
         """Rows in every message: as many as in the largest, as messages are of equal size."""
         return int(max(self.sent.max(), 1))
@@ -45,9 +52,7 @@ class Parts(NamedTuple):
         return np.where(mask.reshape(*mask.shape, *[1] * (dealt.ndim - 2)), dealt, fill)
 
 
-def cut(
-    graph: GraphsTuple, layout: Layout, part_of, n_part: int, wire: str = "float32"
-) -> Parts:
+def cut(graph: GraphsTuple, layout: Layout, part_of, n_part: int, wire: str = "float32") -> Parts:
     """Cuts a graph for `n_part` devices.
 
     A part holds its own nodes and all edges into them, so that softmax, degree and maximum of a
@@ -162,14 +167,14 @@ def _piece(graph: GraphsTuple, layout: Layout, plan: _Plan, p: int, wire: str):
     sends[plan.place[p][1]] = plan.place[p][0]
     places = structure(np.arange(sends.size), sends, n_row=sends.size, n_col=n_own)
     sizes = np.array([own.size, n_own - own.size], np.int32)
-    node_graph = np.repeat(np.arange(2, dtype=np.int32), sizes)
+    node_graph = _filled(np.zeros(own.size, np.int32), n_own, 1)
     nodes, entries = _features(graph.nodes, own, plan)
     part = Part(
         sends=places,
         nodes=_filled(own, n_own, 0),
         edges=_filled(edges, n_edge, 0),
         entries=entries,
-        n_edge=np.int32(layout.edges.n_entry),
+        n_edge=jnp.int32(layout.edges.n_entry),
         wire=wire,
     )
     local = Layout(
@@ -178,7 +183,7 @@ def _piece(graph: GraphsTuple, layout: Layout, plan: _Plan, p: int, wire: str):
         node_graph=node_graph,
         node_mask=_filled(np.asarray(layout.node_mask)[own], n_own, False),
         edge_mask=_filled(np.asarray(layout.edge_mask)[edges], n_edge, False),
-        graph_mask=np.array([True, False]),
+        graph_mask=_filled(np.ones(1, bool), 2, False),
         loops=_filled(np.asarray(layout.loops)[own], n_own, 0),
         backend=layout.backend,
         part=part,
@@ -210,7 +215,7 @@ def _features(x: Any, own: np.ndarray, plan: _Plan):
     return SparseRows(values, places), _filled(entries, n_entry, 0)
 
 
-def _filled(values: np.ndarray, n: int, fill) -> np.ndarray:
+def _filled(values: np.ndarray, n: int, fill) -> Any:
     """`[k, ...] -> [n, ...]`; whole numbers become int32."""
     values = values.astype(np.int32) if values.dtype == np.int64 else values
     width = [(0, n - values.shape[0]), *[(0, 0)] * (values.ndim - 1)]

@@ -49,9 +49,7 @@ def hash_bits(key: Array, shape: tuple[int, ...], rows: Array | None = None) -> 
     return _finalise(_finalise(position * np.uint32(0x9E3779B9) ^ seeds[0]) ^ seeds[1])
 
 
-def dropout(
-    x: Values, rate: float | Array, key: Array, rows: Array | None = None
-) -> Values:
+def dropout(x: Values, rate: float | Array, key: Array, rows: Array | None = None) -> Values:
     """Zeros each entry with probability `rate` and scales the rest by `1 / (1 - rate)`.
 
     Args:

@@ -30,13 +30,13 @@ def over_parts(layout: Layout | None) -> AbstractContextManager:
         if isinstance(module, BatchNorm) and method == "total":
             return total(*args)
         if isinstance(module, Dropout) and method == "rows":
-            return _rows(*args, layout)
+            return _rows(args[0], layout)
         return call(*args, **kwargs)
 
     return nn.intercept_methods(answer)
 
 
-def _rows(x: Array | SparseRows, layout: Layout) -> Array:
+def _rows(x: Array | SparseRows, layout: Layout) -> Array | None:
     """Numbers of the rows of node values, of stored features, or of edges with nodes behind."""
     part, n_own = layout.part, layout.n_node
     assert part is not None

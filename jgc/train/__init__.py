@@ -28,3 +28,5 @@ from jgc.train.state import Start as Start
 from jgc.train.state import TrainState as TrainState
 from jgc.train.stopping import Stopping as Stopping
 from jgc.train.stopping import StopState as StopState
+from jgc.train.traffic import Traffic as Traffic
+from jgc.train.traffic import traffic as traffic

@@ -50,7 +50,7 @@ def state_specs(mesh: Mesh) -> Any:
     """Where the axes of a `TrainState` lie: all parts hold the same, but for what they owe."""
     if AXIS not in mesh.axis_names:
         return P("lane")
-    lanes = TrainState(*[P("lane")] * len(TrainState._fields))
+    lanes = TrainState._make([P("lane")] * len(TrainState._fields))
     return lanes._replace(owed=P("lane", AXIS))
 
 

@@ -1,4 +1,4 @@
-"""Node tasks over a mesh: every device holds one part of the graph, and scores are sums over all."""
+"""Node tasks over a mesh: every device holds one part of the graph, scores are sums over all."""
 
 from collections.abc import Callable
 
@@ -58,7 +58,7 @@ def part_problem(
         score=score,
         metric=metric,
         metrics=tuple(fitting),
-        n_part=devices,
+        parts=parts,
     )
 
 

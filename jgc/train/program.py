@@ -109,7 +109,7 @@ def train(
     data = jax.device_put(task.data, placed(data_specs(mesh), mesh, task.data))
     began = time.perf_counter()
     first = over_lanes(lambda _, begun, data: init(begun[0], data), mesh)
-    shapes = jax.eval_shape(first, TrainState(*[None] * len(TrainState._fields)), begun, data)
+    shapes = jax.eval_shape(first, TrainState._make([None] * len(TrainState._fields)), begun, data)
     shapes = jax.tree.map(
         lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
         shapes, placed(state_specs(mesh), mesh, shapes),
