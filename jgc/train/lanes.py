@@ -116,15 +116,23 @@ def fill(lanes: Any, mesh: Mesh) -> tuple[Any, int]:
     return grown, n_lane
 
 
-def placed(specs: Any, mesh: Mesh, tree: Any) -> Any:
+def shardings(specs: Any, mesh: Mesh, tree: Any) -> Any:
     """A sharding for every leaf of a pytree, by specs that may end above the leaves."""
     specs = jax.tree.broadcast(specs, tree, is_leaf=lambda leaf: isinstance(leaf, P))
     return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
 
 
-def everywhere(mesh: Mesh) -> NamedSharding:
-    """The sharding that gives every device everything."""
-    return NamedSharding(mesh, P())
+def placed(tree: Any, specs: Any, mesh: Mesh) -> Any:
+    """Arrays of the host on the devices; every process places the shares of its own."""
+    where = shardings(specs, mesh, tree)
+    if jax.process_count() == 1:
+        return jax.device_put(tree, where)
+
+    def place(leaf, sharding):
+        leaf = np.asarray(leaf)
+        return jax.make_array_from_callback(leaf.shape, sharding, lambda at: leaf[at])
+
+    return jax.tree.map(place, tree, where)
 
 
 def on_host(state: Any) -> Any:

@@ -9,18 +9,19 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jgc.train.checkpoint import Checkpoint, fingerprint
 from jgc.train.descent import Optimiser
 from jgc.train.lanes import (
     data_specs,
-    everywhere,
     fill,
     lane_mesh,
     on_host,
     over_lanes,
     placed,
+    shardings,
     state_specs,
 )
 from jgc.train.loop import lane_program
@@ -82,7 +83,8 @@ def train(
     Raises:
         ValueError: for no lanes, `chunk` < 1, a setting out of its range, a lane's split that the
             task does not have, a `dense` that is not the method's first phase, or a checkpoint of
-            something else in `folder`.
+            something else in `folder`, or `folder` with several processes; devices that the
+            task's number of parts does not divide.
 
     Example:
         >>> import jgc.data, jgc.train
@@ -99,20 +101,22 @@ def train(
         raise ValueError("`lanes` is empty; give at least one `lane(seed)`.")
     if chunk < 1:
         raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
+    if folder is not None and jax.process_count() > 1:
+        raise ValueError("`folder`: checkpoints are for one process, here there are several.")
     _check_start(dense, method)
     _check_splits(lanes, task)
     mesh = lane_mesh(len(lanes), task.n_part)
     begun = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), dense
     begun, n_lane = fill(begun, mesh)
     init, _ = lane_program(model, task, method, optimiser, stopping)
-    begun = jax.device_put(begun, placed(P("lane"), mesh, begun))
-    data = jax.device_put(task.data, placed(data_specs(mesh), mesh, task.data))
+    begun = placed(begun, P("lane"), mesh)
+    data = placed(task.data, data_specs(mesh), mesh)
     began = time.perf_counter()
     first = over_lanes(lambda _, begun, data: init(begun[0], data), mesh)
     shapes = jax.eval_shape(first, TrainState._make([None] * len(TrainState._fields)), begun, data)
     shapes = jax.tree.map(
         lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
-        shapes, placed(state_specs(mesh), mesh, shapes),
+        shapes, shardings(state_specs(mesh), mesh, shapes),
     )  # fmt: skip
     kept, state, done = None, None, 0
     if folder is not None:
@@ -120,7 +124,7 @@ def train(
         kept = Checkpoint(folder, named)
         state, done = kept.restore(shapes)
     if state is None:
-        state, done = jax.tree.map(_blank, shapes), 0 if dense is None else dense.epochs
+        state, done = _blank(shapes, mesh), 0 if dense is None else dense.epochs
 
     def build(closed):
         return lane_program(model, task, method, optimiser, stopping, closed)[1]
@@ -132,10 +136,10 @@ def train(
         begin, end = _span(method, done)
         program = programs.without(stopping.closed(state.freeze, state.stop, begin, done))
         stop = stopping.cut((begin, end), done, min(done + chunk, method.epochs))
-        ends = jax.device_put((np.int32(done), np.int32(stop)), everywhere(mesh))
+        ends = placed((np.int32(done), np.int32(stop)), P(), mesh)
         state = jax.block_until_ready(program(state, begun, data, *ends))
         done = stop
-        if state.stop is not None and stop < end and np.asarray(state.stop.ended).all():
+        if state.stop is not None and stop < end and on_host(state.stop.ended).all():
             done = end
         if kept is not None:
             kept.save(state, done)
@@ -169,7 +173,7 @@ class _Programs:
             self.traces += 1
             return run(*args)
 
-        moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere(self._mesh))
+        moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(self._mesh, P()))
         jitted = jax.jit(over_lanes(counted, self._mesh), donate_argnums=0)
         return jitted.lower(*self._shapes, moment, moment).compile(_options(self._mesh))
 
@@ -274,5 +278,6 @@ def _identity(model, task: Problem, method: Method, optimiser, stopping, lanes, 
     return *described, fingerprint((task.data, dense))
 
 
-def _blank(shape: jax.ShapeDtypeStruct):
-    return jax.device_put(np.zeros(shape.shape, shape.dtype), shape.sharding)
+def _blank(shapes: Any, mesh) -> Any:
+    zeros = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), shapes)
+    return placed(zeros, state_specs(mesh), mesh)
