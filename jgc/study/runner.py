@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,9 @@ def run_study(
         OSError: if rows cannot be written; those already there stay.
     """
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
-    _check(recipe)
-    store = Store(folder, report=report)
-    if store.rows() and not resume:
-        raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
+    store = opened(recipe, folder, resume, report)
     programs = traces = 0
-    dense = _Dense(Path(folder), recipe.seeds, report)
+    dense = Dense(Path(folder), range(recipe.seeds), report)
     for job in jobs(recipe):
         with _alone(Path(folder), job, report):
             todo = job.without(store.keys())
@@ -65,7 +62,7 @@ def run_study(
                 report(f"{job.title}: all {len(job.runs)} rows are there")
                 status(job.title, len(job.runs))
                 continue
-            place = _place(Path(folder), todo)
+            place = place_of(Path(folder), todo)
             status(f"{job.title}: compiling", len(job.runs) - len(todo.runs))
             outcome = run_job(
                 todo,
@@ -88,11 +85,23 @@ def run_study(
     return store.rows()
 
 
-def jobs(recipe: Recipe) -> Iterator[Job]:
+def opened(
+    recipe: Recipe, folder: str | Path, resume: bool, report: Callable[[str], None]
+) -> Store:
+    """The store of a study that may begin; arguments and errors are those of `run_study`."""
+    _check(recipe)
+    store = Store(folder, report=report)
+    if store.rows() and not resume:
+        raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
+    return store
+
+
+def jobs(recipe: Recipe, seeds: Sequence[int] | None = None) -> Iterator[Job]:
     """The jobs of a recipe, in order; each data set is loaded when its turn comes.
 
     Args:
         recipe: From `jgc.study.load_recipe`.
+        seeds: Some of the recipe's; by default all.
 
     Yields:
         A `Job` for every (data set, model, method).
@@ -105,6 +114,7 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
         >>> [job.title for job in jobs(named_recipe("quickstart").with_seeds(1))][0]
         'sbm node gcn dense'
     """
+    seeds = range(recipe.seeds) if seeds is None else seeds
     for run in recipe.run:
         dataset = load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
         ready = plan(dataset, run.model, run.settings)
@@ -115,9 +125,7 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
                 model_name=run.model,
                 plan=ready,
                 method=ready.method(method),
-                runs=tuple(
-                    (level, seed) for level in method.levels for seed in range(recipe.seeds)
-                ),
+                runs=tuple((level, seed) for level in method.levels for seed in seeds),
                 problem=task,
             )
 
@@ -163,13 +171,13 @@ def _alone(folder: Path, job: Job, report: Callable[[str], None]) -> Iterator[No
         lock.release()
 
 
-def _place(folder: Path, todo: Job) -> Path:
+def place_of(folder: Path, todo: Job) -> Path:
     """Where a job's checkpoints lie: elsewhere for every set of lanes."""
     lanes = row_key({"lanes": [todo.key(*run) for run in todo.runs]})
     return folder / "checkpoints" / f"{todo.title.replace(' ', '-')}-{lanes}"
 
 
-class _Dense:
+class Dense:
     """Dense trainings, each run once for all methods of its data and model.
 
     Their last checkpoints are kept until the study ends: a study that was killed, or whose dense
@@ -177,16 +185,16 @@ class _Dense:
     stays in memory: the next method mostly asks for the same.
     """
 
-    def __init__(self, folder: Path, seeds: int, report: Callable[[str], None]):
+    def __init__(self, folder: Path, seeds: Sequence[int], report: Callable[[str], None]):
         self._folder, self._seeds, self._report = folder, seeds, report
         self._places: set[Path] = set()
         self._last: tuple[Path, TrainState] | None = None
 
     def of(self, job: Job) -> tuple[Job, TrainState] | None:
         """The dense job that goes with a job, and what it left; `None` where nobody asks for it."""
-        runs = tuple((Level(), seed) for seed in range(self._seeds))
+        runs = tuple((Level(), seed) for seed in self._seeds)
         plain = dataclasses.replace(job, method=job.plan.method(DENSE), runs=runs)
-        place = _place(self._folder, plain)
+        place = place_of(self._folder, plain)
         self._places.add(place)
         begins_dense = job.method.phases[:1] == plain.method.phases and job.method != plain.method
         if not begins_dense and (job.method == plain.method or not place.exists()):

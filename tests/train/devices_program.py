@@ -46,7 +46,9 @@ def eight() -> dict:
     variables = {n: m.init(jax.random.key(0), graph, layout) for n, m in ARCHITECTURES.items()}
 
     def all_models(task):
-        return lambda data: {n: slopes(task, m, data, variables[n]) for n, m in ARCHITECTURES.items()}
+        return lambda data: {
+            n: slopes(task, m, data, variables[n]) for n, m in ARCHITECTURES.items()
+        }
 
     specs = ((P(AXIS), P(None, AXIS)),)
     mapped = jax.shard_map(
