@@ -1,6 +1,8 @@
 """A study over the workers of a Ray cluster; this process alone writes rows."""
 
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from jgc.study.recipe import Recipe, load_recipe
 from jgc.study.runner import opened
 
 ATTEMPTS = 3  # What kills a worker so often would kill the next.
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 
 
 def run_on_ray(
@@ -106,15 +108,19 @@ def _connect(ray, address: str | None) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Ray itself would try for minutes."""
+    """Asks by the word that Ray has for it; `ray.init` would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise ValueError(f'`address` must be "host:port" or "auto", got {address!r}.')
+    ask = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-    except OSError as error:
+        if not address.startswith("ray://"):
+            subprocess.run(ask, check=True, capture_output=True, timeout=ANSWER_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        why = error.strerror if isinstance(error, OSError) else "something else listens there"
         raise OSError(
-            f"No Ray cluster answers at {address}: {error}. Is its head running (`ray start "
+            f"No Ray cluster answers at {address} ({why}). Is its head running (`ray start "
             "--head`), and this its address?"
         ) from None
 

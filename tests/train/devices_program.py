@@ -37,13 +37,13 @@ def slopes(task, model, data, variables):
     return jax.value_and_grad(loss)(variables["params"])
 
 
-def eight() -> dict:
+def eight(*names: str) -> dict:
     """Largest differences of loss and of gradient from one device."""
-    data = tiny_nodes()
+    data, models = tiny_nodes(), {name: ARCHITECTURES[name] for name in names}
     whole, dealt = problem(data, backend="segment"), problem(data, backend="segment", devices=8)
     mesh = Mesh(jax.devices(), (AXIS,))
     graph, layout, _ = whole.batch(whole.select(whole.data, 0), 0, 0, None)
-    variables = {n: m.init(jax.random.key(0), graph, layout) for n, m in ARCHITECTURES.items()}
+    variables = {n: m.init(jax.random.key(0), graph, layout) for n, m in models.items()}
 
     def all_models(task):
         return lambda data: {
