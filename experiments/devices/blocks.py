@@ -1,4 +1,4 @@
-"""A block model of any size: classes of nodes, most edges within a class, features that hint at it."""
+"""A block model of any size: most edges lie within a class, features hint at it."""
 
 import numpy as np
 
@@ -12,7 +12,8 @@ def blocks(n_node: int, n_edge: int, *, n_split: int = 5, seed: int = 0) -> Data
     """`n_edge` directed edges (both ways of each pair), heavy-tailed degrees, dense features.
 
     WITHIN of the pairs lie within a class, the others anywhere. A feature row is noise of variance
-    1 with HINT added at its class. Splits: 1 % of the nodes to train, 1 % to choose, the rest to test.
+    1 with HINT added at its class. Splits: 1 % of the nodes to train, 1 % to choose, the rest to
+    test.
     """
     rng = np.random.default_rng(seed)
     labels = np.sort(rng.integers(0, N_CLASS, n_node))

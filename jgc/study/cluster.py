@@ -13,7 +13,7 @@ from jgc.study.recipe import Recipe, load_recipe
 from jgc.study.runner import opened
 
 ATTEMPTS = 3  # What kills a worker so often would kill the next.
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 
 
 def run_on_ray(
@@ -108,21 +108,28 @@ def _connect(ray, address: str | None) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Asks by the word that Ray has for it; `ray.init` would try for minutes."""
+    """Knocks from a process that can be given up: `ray.init` would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise ValueError(f'`address` must be "host:port" or "auto", got {address!r}.')
-    ask = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    knock = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False)"
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-        if not address.startswith("ray://"):
-            subprocess.run(ask, check=True, capture_output=True, timeout=ANSWER_SECONDS)
+        words = [sys.executable, "-c", knock, address]
+        subprocess.run(words, check=True, capture_output=True, timeout=ANSWER_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
-        why = error.strerror if isinstance(error, OSError) else "something else listens there"
         raise OSError(
-            f"No Ray cluster answers at {address} ({why}). Is its head running (`ray start "
-            "--head`), and this its address?"
+            f"No Ray cluster answers at {address} ({_reason(error)}). Is its head running (`ray "
+            "start --head`), is this its address, and does it want a token (RAY_AUTH_MODE=token)?"
         ) from None
+
+
+def _reason(error: OSError | subprocess.SubprocessError) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return error.stderr.decode(errors="replace").strip().splitlines()[-1]
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"no word within {ANSWER_SECONDS:g} s"
 
 
 def _said(recipe: Recipe, piece: Piece) -> str:

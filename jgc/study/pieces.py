@@ -1,4 +1,4 @@
-"""A study in pieces that workers can do apart: some seeds of one `[[run]]`, with all its methods."""
+"""A study in pieces that workers do apart: some seeds of one `[[run]]`, with all its methods."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -24,7 +24,7 @@ GRAPH = random_graph(1, n_node=12, n_edge=40)._replace(nodes=X)
 PART_OF = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1])
 
 
-def on_parts(run, *args, out=P(AXIS)):
+def on_parts(run, *args):
     """Runs on two devices; arguments and results have a leading axis of parts."""
     mesh = Mesh(np.array(jax.devices()[:2]), (AXIS,))
 
@@ -32,7 +32,7 @@ def on_parts(run, *args, out=P(AXIS)):
         here = jax.tree.map(lambda leaf: leaf[0], args)
         return jax.tree.map(lambda leaf: leaf[None], run(*here))
 
-    mapped = jax.shard_map(local, mesh=mesh, in_specs=P(AXIS), out_specs=out, check_vma=False)
+    mapped = jax.shard_map(local, mesh=mesh, in_specs=P(AXIS), out_specs=P(AXIS), check_vma=False)
     return jax.jit(mapped)(*args)
 
 
