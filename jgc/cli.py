@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from jgc.atomic import write_atomic
+
 # Rooms are imported inside the commands: `jgc --help` answers without jax or matplotlib.
 
 
@@ -161,7 +163,7 @@ def study(
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "recipe.toml"
     if not (is_file and kept.exists() and kept.samefile(source)):  # Its comments would be lost.
-        kept.write_text(recipe.to_toml(), "utf-8")
+        write_atomic(kept, recipe.to_toml().encode())
 
     recipe = recipe if only is None else recipe.only(only)
     with Progress(recipe.n_rows) as progress:
@@ -175,6 +177,51 @@ def study(
 
             run_study(recipe, folder, seeds=seeds, **told)
     _show(folder)
+
+
+@app.command()
+def search(
+    dataset: Annotated[str, typer.Argument(help="A name of `jgc data list`.")],
+    model: Annotated[str, typer.Argument(help="gcn, gin, hgp-sl, ness, ...")],
+    max_bytes: Annotated[
+        str | None, typer.Option(help="Best model whose file is that large, e.g. 4kB.")
+    ] = None,
+    max_loss: Annotated[
+        float | None, typer.Option(help="Smallest file that loses as many points, e.g. 1.0.")
+    ] = None,
+    out: Out = None,
+    trials: Annotated[int, typer.Option(help="Train so many structures.", min=1)] = 8,
+    seeds: Annotated[int, typer.Option(help="Of the winner and the dense model.", min=1)] = 10,
+    seed: Annotated[int, typer.Option(help="Of what is tried.", min=0)] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    task: Annotated[str | None, typer.Option(help="node, link or graph")] = None,
+    split: Annotated[str | None, typer.Option(help="e.g. public, random, kfold")] = None,
+) -> None:
+    """Find the best recipe under a budget; write its model and the recipe."""
+    from jgc.report.table import print_table
+    from jgc.search import Budget, parse_bytes
+    from jgc.search import search as run
+    from jgc.search.show import front_table, missed, winner_table
+    from jgc.study.method import DENSE
+    from jgc.study.progress import Progress
+    from jgc.study.recipe import Run
+
+    budget = Budget(None if max_bytes is None else parse_bytes(max_bytes), max_loss)
+    base = {"dataset": dataset, "model": model, "task": task, "split": split}
+    base = Run.checked({**base, "method": [DENSE.model_dump()]}, "search")
+    folder = out or Path("runs") / f"search-{dataset}-{model}".replace(os.sep, "-")
+    with Progress() as progress:
+        found = run(
+            base, budget, folder, trials=trials, seeds=seeds, seed=seed, resume=resume,
+            report=progress.line, status=progress.status,
+        )  # fmt: skip
+    print_table(front_table(found.front), _console())
+    if found.artefact is None:
+        raise ValueError(missed(budget, found.nearest, found.excess))
+    print_table(winner_table(found.dense, found.nearest), _console())
+    print(f"model: {found.artefact.path}, {found.artefact.n_bytes:,} bytes, all included")
+    print(f"recipe: {folder / 'best.toml'}")
+    print(f"rows: {folder / 'results.jsonl'}")
 
 
 @app.command()
@@ -219,7 +266,6 @@ def predict(
 ) -> None:
     """Run a compressed model on a data set: its score, its time, its predictions."""
     from jgc import pack
-    from jgc.pack.encode.file import write_atomic
     from jgc.pack.run.fit import data_for
     from jgc.pack.run.predict import to_csv
     from jgc.report.number import metric_name, score
@@ -284,7 +330,7 @@ def bench(
         rows.append(row)
         print(f"{row['what']}: {row.get('error') or _compared(row)}", file=sys.stderr, flush=True)
         if json_file is not None:  # As they come: what is measured is not measured again.
-            json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+            write_atomic(json_file, (json.dumps(rows, indent=1) + "\n").encode())
 
     run(what or (), rounds, note)
     print_table(bench_table(rows), _console())
@@ -385,7 +431,7 @@ def _said(error: Exception) -> str:
 
 def _after(command: str | None) -> str:
     kept = "; rows already written stay; continue with --resume"
-    return kept if command == "study" else ""
+    return kept if command in ("study", "search") else ""
 
 
 def _n_cores() -> int:

@@ -88,6 +88,8 @@ def test_a_recipe_of_ones_own(tmp_path, runner):
         (["data", "get", "corra"], "cora"),
         (["compress", "sbm", "gcn", "--prune", "global:1.2"], "`sparsity` is 1.2"),
         (["compress", "sbm", "gcn", "--quantize", "qat:1"], "`bits` is 1; allowed"),
+        (["search", "sbm", "gcn"], "Give one budget, `max_bytes` or `max_loss`; got neither"),
+        (["search", "sbm", "gcn", "--max-bytes", "tiny"], "`tiny` is no size"),
     ],
 )  # fmt: skip
 def test_mistakes_end_in_one_sentence(words, message, tmp_path, monkeypatch, runner):
@@ -112,6 +114,45 @@ def test_ctrl_c_keeps_the_rows_and_says_so(tmp_path, monkeypatch):
     said = run("study", "quickstart", "--out", tmp_path, code=130)
     assert "rows already written stay; continue with --resume" in said.err
     assert len(Store(tmp_path).rows()) == 2
+
+
+@pytest.fixture
+def searched(monkeypatch):
+    """A stand-in for the search that keeps what it was asked and finds what it is told to."""
+    import jgc.search
+    from jgc.search import Found
+    from tests.search.cases import candidate
+
+    asked, near = SimpleNamespace(meets=True), candidate([0.7, 0.8], 900)
+
+    def search(base, budget, folder, *, report, status, **more):
+        asked.base, asked.budget, asked.folder, asked.more = base, budget, folder, more
+        report("1 of 2: hidden 4, qat")
+        status("epoch 50 of 200")
+        artefact = SimpleNamespace(path="small/model.safetensors", n_bytes=1234)
+        dense = candidate([0.8, 0.9], 40_000)
+        return Found([near], dense, near, 0.5, artefact if asked.meets else None)
+
+    monkeypatch.setattr(jgc.search, "search", search)
+    return asked
+
+
+def test_search_shows_the_front_the_winner_and_the_files(tmp_path, searched):
+    said = run("search", "sbm", "gcn", "--max-bytes", "4kB", "--out", tmp_path, "--trials", 2)
+    assert (searched.base.dataset, searched.base.model) == ("sbm", "gcn")
+    assert searched.budget == (4000, None) and searched.folder == tmp_path
+    assert searched.more == {"trials": 2, "seeds": 10, "seed": 0, "resume": False}
+    assert "1 of 2: hidden 4, qat" in said.err
+    assert "| 900 B |" in said.out and "| winner |" in said.out
+    assert "model: small/model.safetensors, 1,234 bytes" in said.out
+    assert f"recipe: {tmp_path / 'best.toml'}" in said.out
+
+
+def test_a_budget_that_nothing_meets_shows_the_nearest(tmp_path, searched):
+    searched.meets = False
+    said = run("search", "sbm", "gcn", "--max-loss", 1, "--out", tmp_path, code=2)
+    assert searched.budget == (None, 1.0) and "| 900 B |" in said.out
+    assert said.err.splitlines()[-1].startswith("error: Nothing meets `--max-loss 1`. The nearest")
 
 
 def test_report_repairs_and_says_so(tmp_path):

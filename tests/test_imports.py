@@ -12,7 +12,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Ground floor first; rooms of one floor do not know each other.
 FLOORS = [
     {"native"},
-    {"graph", "tree", "topk"},
+    {"atomic", "graph", "tree", "topk"},
     {"data", "models", "prune", "quant"},
     {"forward"},
     {"train"},
@@ -20,7 +20,7 @@ FLOORS = [
     {"export"},
     {"study"},
     {"report"},
-    {"bench"},
+    {"bench", "search"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -29,7 +29,7 @@ HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 KNOWS = {
     "prune": {"jgc.tree", "jgc.topk"},
     "quant": {"jgc.tree", "jgc.topk"},
-    "report": {"jgc.study.rows", "jgc.study.stats", "jgc.study.store"},
+    "report": {"jgc.atomic", "jgc.study.rows", "jgc.study.stats", "jgc.study.store"},
 }
 HEAVY = [
     "matplotlib",

@@ -14,6 +14,8 @@ from jgc.study import load_recipe
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+USE = README + PAGES["commands"]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -44,8 +46,16 @@ def test_the_method_of_contributing_prunes():
     assert masks["b"]["kernel"].tolist() == [[True, True]]
 
 
-def test_the_recipe_of_the_readme_is_one():
-    (text,) = blocks(README, "toml")
+@pytest.mark.parametrize("page", [page for page in PAGES if "```python" in PAGES[page]])
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made: dict = {}
+    for code in blocks(PAGES[page], "python"):
+        exec(compile(code, f"{page}.md", "exec"), made)
+
+
+def test_the_recipe_of_the_pages_is_one():
+    (text,) = blocks(PAGES["commands"], "toml")
     assert load_recipe(text).n_rows == 50
 
 
@@ -53,13 +63,13 @@ NAMES = [*models.MODELS, *prune.METHODS, *quant.METHODS, *data.names()]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_that_users_type_is_in_the_readme(name):
-    assert f"`{name}`" in README
+def test_every_name_that_users_type_is_in_the_pages(name):
+    assert f"`{name}`" in PAGES["names"]
 
 
-def test_every_command_is_in_the_readme_and_every_option_there_exists():
+def test_every_command_is_in_the_pages_and_every_option_there_exists():
     command = get_command(cli.app)
-    typed = [line.split() for text in blocks(README, "bash") for line in re.split("\n|&&", text)]
+    typed = [line.split() for text in blocks(USE, "bash") for line in re.split("\n|&&", text)]
     typed = [words[1:] for words in typed if words[:1] == ["jgc"]]
     assert {words[0] for words in typed} == set(command.commands)
     for name, *words in typed:
@@ -70,7 +80,11 @@ def test_every_command_is_in_the_readme_and_every_option_there_exists():
         assert {word for word in words if word.startswith("--")} <= known
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_files_that_are_linked_exist(text):
-    for target in re.findall(r"(?<!!)\[[^\]]*\]\((?!http)([^)]+)\)", text):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*/README.md")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_files_that_are_linked_exist(path):
+    for target in re.findall(r"\[[^\]]*\]\((?!http)([^)]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target

@@ -1,13 +1,15 @@
 """The one-file text format of DGCNN and "powerful GNNs": `NAME.txt`, alone or inside `NAME.zip`."""
 
 import io
-import zipfile
 
 import numpy as np
 
 from jgc.data.dataset import DataError, Parsed
 from jgc.data.source import Files
+from jgc.data.unpack import unzipped
 from jgc.graph import GraphsTuple, from_edges
+
+_LARGEST = np.iinfo(np.int64).max
 
 
 def read_dgcnn(files: Files, name: str) -> Parsed:
@@ -50,14 +52,15 @@ def read_dgcnn(files: Files, name: str) -> Parsed:
 
 
 def _unpacked(files: Files, archive: str, file: str) -> str:
+    packed = io.BytesIO(files.read(archive))
+    members = unzipped(packed, archive, lambda name: name.rsplit("/", 1)[-1] == file)
+    _, data = next(members, (None, None))
+    if data is None:
+        raise DataError(f"{archive}: holds no {file}.")
     try:
-        with zipfile.ZipFile(io.BytesIO(files.read(archive))) as held:
-            members = [m for m in held.namelist() if m.rsplit("/", 1)[-1] == file]
-            if not members:
-                raise DataError(f"{archive}: holds no {file}.")
-            return held.read(members[0]).decode()
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise DataError(f"{archive}: truncated or damaged ({error}).") from error
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not a text file ({error}).") from error
 
 
 def _numbers(lines, file: str, n: int | None = None) -> list[int]:
@@ -67,6 +70,8 @@ def _numbers(lines, file: str, n: int | None = None) -> list[int]:
         raise DataError(f"{file}: the file ends early. Is it truncated?")
     try:
         found = [int(word) for word in line.split()]
+        if max(map(abs, found), default=0) > _LARGEST:
+            raise ValueError(line)
     except ValueError:
         raise DataError(f"{file}: line {number} is {line[:60]!r}, not whole numbers.") from None
     wanted = n or 2 + (found[1] if len(found) > 1 else 0)

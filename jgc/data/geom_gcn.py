@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from jgc.data.dataset import DataError, Parsed, Split
 from jgc.data.npz import read_entries
 from jgc.data.pairs import pair_graph, unique_pairs
-from jgc.data.rows import check_finite, normalise_rows
+from jgc.data.rows import check_features, normalise_rows
 from jgc.data.source import Files, Source
 from jgc.data.text import number_table
 
@@ -32,6 +32,8 @@ def read_geom_gcn(files: Files) -> Parsed:
     features, labels = _nodes(files.text(NODES))
     body = files.text(EDGES).partition("\n")[2]
     edges = number_table(body, f"{EDGES} (below the header)", np.int64)
+    if edges.shape[1] != 2:
+        raise DataError(f"{EDGES}: line 2 has {edges.shape[1]} columns; `node node` is needed.")
     bad = np.flatnonzero(((edges < 0) | (edges >= labels.size)).any(1))
     if bad.size:
         raise DataError(
@@ -78,9 +80,12 @@ def _nodes(text: str) -> tuple[sp.csr_array, np.ndarray]:
     for number, line in enumerate(lines, 2):
         try:
             node, feature, label = line.split("\t")
-            rows[int(node)] = np.array(feature.split(","), np.float32)
-            labels[int(node)] = int(label)
-        except (ValueError, IndexError) as error:
+            place = int(node)
+            if not 0 <= place < len(lines):
+                raise ValueError(node)
+            rows[place] = np.array(feature.split(","), np.float32)
+            labels[place] = int(label)
+        except (ValueError, OverflowError) as error:
             raise DataError(f"{NODES}: line {number} is no `node feature,... label`.") from error
     widths = np.array([row.size for row in rows])
     bad = np.flatnonzero((labels < 0) | (labels >= len(lines)) | (widths != widths.max()))
@@ -90,5 +95,5 @@ def _nodes(text: str) -> tuple[sp.csr_array, np.ndarray]:
             f"labels count from 0, and {widths.max()} features are expected."
         )
     features = sp.csr_array(np.stack(rows))
-    check_finite(features, NODES, first=2)
+    check_features(features, NODES, first=2)
     return features, labels

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -73,6 +74,8 @@ def info(name: str) -> Spec:
     """
     kind, _, rest = name.partition(":")
     if kind.lower() == "tu" and rest:
+        if not re.fullmatch(r"[\w.-]*\w", rest, re.ASCII):  # It becomes a folder and an address.
+            raise DataError(f"{name!r}: a TUDataset's name is letters, digits, `_`, `.` and `-`.")
         return SPECS.get(rest.lower(), tudataset(rest, "any TUDataset"))
     if kind.lower() == "npz" and rest:
         return npz_spec(name, Path(rest).name, "a file of your own")

@@ -11,6 +11,7 @@ from jgc.data.dataset import DataError, Parsed
 from jgc.data.molecule import chemistry, molecule_graph, parse_smiles
 from jgc.data.source import Files
 
+_LARGEST = float(np.finfo(np.float32).max)
 _GRAPHS = {"one-hot": molecule_graph, "codes": coded_graph}
 
 
@@ -64,6 +65,8 @@ def read_moleculenet(
     kept, values, notes = _merge(same, labels)
     if failed:
         notes = (f"{len(failed)} rows do not parse and were dropped: rows {failed}.", *notes)
+    if not kept:
+        raise DataError(f"{file}: no molecule is left: every one has contradictory labels.")
     graphs = [_GRAPHS[features](molecules[same[s][0]]) for s in kept]
     if kind == "class":
         return Parsed(graphs, values[:, 0].astype(np.int64), 2, notes, smiles=kept)
@@ -72,12 +75,14 @@ def read_moleculenet(
 
 def _rows(text: str, file: str, smiles: str, targets) -> tuple[list[dict], tuple[str, ...]]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = tuple(reader.fieldnames or ())
+    try:
+        columns, rows = tuple(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise DataError(f"{file}: line {reader.line_num} is no CSV ({error}).") from error
     targets = targets or tuple(c for c in columns if c != smiles)
     for column in (smiles, *targets):
         if column not in columns:
             raise DataError(f"{file}: no column {column!r}; it has {list(columns)}.")
-    rows = list(reader)
     for number, row in enumerate(rows, 1):
         if any(row[column] is None for column in columns):
             raise DataError(f"{file}: row {number} has too few cells. Is the file truncated?")
@@ -93,13 +98,19 @@ def _targets(row: dict, targets, file: str, number: int, kind: str) -> list[floa
         try:
             value = float(cell) if cell else np.nan
         except ValueError as error:
-            raise DataError(f"{file}: row {number}, {column!r} is {cell!r}, no number.") from error
-        if cell and not np.isfinite(value):
-            raise DataError(f"{file}: row {number}, {column!r} is {cell!r}; it must be finite.")
+            raise DataError(
+                f"{file}: row {number}, {column!r} is {cell[:60]!r}, no number."
+            ) from error
+        if cell and not abs(value) <= _LARGEST:
+            raise DataError(
+                f"{file}: row {number}, {column!r} is {cell[:60]!r}; it must be finite."
+            )
         if kind == "class" and not cell:
             raise DataError(f"{file}: row {number}, {column!r} is empty; every row needs a class.")
         if kind != "value" and cell and value not in (0, 1):
-            raise DataError(f"{file}: row {number}, {column!r} is {cell!r}; labels are 0 or 1.")
+            raise DataError(
+                f"{file}: row {number}, {column!r} is {cell[:60]!r}; labels are 0 or 1."
+            )
         values.append(value)
     return values
 

@@ -1,14 +1,16 @@
 """The `.npz` layout of gnn-benchmark: CSR adjacency, CSR attributes and labels in one file."""
 
 import io
+import math
 
 import numpy as np
 import scipy.sparse as sp
 
 from jgc.data.dataset import DataError, Parsed
 from jgc.data.pairs import pair_graph, unique_pairs
-from jgc.data.rows import check_finite, normalise_rows
+from jgc.data.rows import check_features, normalise_rows
 from jgc.data.source import Files
+from jgc.data.unpack import unzipped
 
 
 def read_npz(files: Files, file: str) -> Parsed:
@@ -39,7 +41,7 @@ def read_npz(files: Files, file: str) -> Parsed:
             f"{file}: adjacency {adjacency.shape}, attributes {features.shape} and {labels.size} "
             "labels do not describe the same nodes."
         )
-    check_finite(features, file)
+    check_features(features, file)
     pairs = unique_pairs(*adjacency.coords)
     graph = pair_graph(pairs, n_node=n_node, nodes=normalise_rows(features))
     notes = (
@@ -50,23 +52,42 @@ def read_npz(files: Files, file: str) -> Parsed:
 
 
 def read_entries(data: bytes, file: str) -> dict[str, np.ndarray]:
-    """All numeric entries of an `.npz` file; entries that would need unpickling are left out."""
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {
-                key: value for key in archive.files if (value := _entry(archive, key)) is not None
-            }
-    except Exception as error:  # zipfile, zlib and numpy each raise their own
-        raise DataError(f"{file}: truncated or damaged .npz ({error}).") from error
+    """The arrays of numbers in an `.npz` file; others, such as those to unpickle, are left out.
+
+    Args:
+        data: The file.
+        file: Its name, for messages.
+
+    Raises:
+        DataError: if the file is damaged or a bomb (`jgc.data.unpack`), or an array is not as long
+            as it says.
+    """
+    members = unzipped(io.BytesIO(data), file, lambda name: name.endswith(".npy"))
+    arrays = ((name.removesuffix(".npy"), _array(raw, f"{file}: {name}")) for name, raw in members)
+    return {key: array for key, array in arrays if array is not None}
 
 
-def _entry(archive, key: str) -> np.ndarray | None:
+def _array(raw: bytes, place: str) -> np.ndarray | None:
+    """The array in a `.npy` file; `None` if it is not of numbers."""
+    stream = io.BytesIO(raw)
     try:
-        return archive[key]
-    except ValueError as error:
-        if "allow_pickle" in str(error):
-            return None
-        raise
+        version = np.lib.format.read_magic(stream)
+        shape, fortran, dtype = _HEADERS[version](stream)
+    except Exception as error:  # numpy, ast and tokenize each raise their own
+        raise DataError(f"{place}: no .npy header ({str(error)[:80]}).") from error
+    if dtype.kind not in "biuf":
+        return None
+    held = len(raw) - stream.tell()
+    if any(axis < 0 for axis in shape) or math.prod(shape) * dtype.itemsize != held:
+        raise DataError(f"{place}: {str(shape)[:80]} of {dtype} in {held} bytes. Is it truncated?")
+    array = np.frombuffer(raw, dtype, offset=stream.tell())
+    return array.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
+
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def _matrix(entries: dict, prefix: str, file: str) -> sp.csr_array:

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from jgc.data.dataset import DataError, Parsed, Split
 from jgc.data.pairs import pair_graph, unique_pairs
 from jgc.data.pickles import read_pickle
-from jgc.data.rows import check_finite, normalise_rows
+from jgc.data.rows import check_features, normalise_rows
 from jgc.data.source import Files
 from jgc.data.text import number_table
 
@@ -36,22 +36,23 @@ def read_planetoid(files: Files, name: str) -> Parsed:
     References:
         Yang, Cohen and Salakhutdinov, ICML 2016. https://arxiv.org/abs/1603.08861
     """
-    part = lambda suffix: read_pickle(  # noqa: E731
-        files.read(f"ind.{name}.{suffix}"), f"ind.{name}.{suffix}"
+    part = lambda suffix, kind: read_pickle(  # noqa: E731
+        files.read(f"ind.{name}.{suffix}"), f"ind.{name}.{suffix}", kind
     )
     index_name = f"ind.{name}.test.index"
     test = number_table(files.text(index_name), index_name, np.int64)[:, 0]
-    all_x, all_y, graph = part("allx"), part("ally"), part("graph")
-    test_x, test_y = part("tx"), part("ty")
-    n_node = max(len(graph), int(test.max()) + 1)
-    _check_rows(name, all_x, all_y, test_x, test_y, test)
+    graph = part("graph", dict)
+    all_x, test_x = (part(suffix, sp.csr_matrix) for suffix in ("allx", "tx"))
+    all_y, test_y = (part(suffix, np.ndarray) for suffix in ("ally", "ty"))
+    n_node = len(graph)
+    _check_rows(name, all_x, all_y, test_x, test_y, test, n_node)
     rows = np.concatenate([np.arange(all_x.shape[0]), test])
     features = _place(sp.vstack([all_x, test_x]), rows, n_node)
-    check_finite(features, f"ind.{name}.allx/tx")
-    one_hot = _place(sp.csr_array(np.concatenate([all_y, test_y])), rows, n_node)
-    labels = np.where(one_hot.sum(1) > 0, one_hot.toarray().argmax(1), -1)
+    check_features(features, f"ind.{name}.allx/tx")
+    labels = np.full(n_node, -1)
+    labels[rows] = np.concatenate([all_y, test_y]).argmax(1)
     pairs, notes = _edges(graph, n_node, f"ind.{name}.graph")
-    n_train = len(part("y"))
+    n_train = len(part("y", np.ndarray))
     if n_train + N_VAL > all_x.shape[0]:
         raise DataError(f"ind.{name}.allx: {all_x.shape[0]} rows are too few for the public split.")
     public = Split(np.arange(n_train), np.arange(n_train, n_train + N_VAL), np.sort(test), "public")
@@ -63,7 +64,17 @@ def read_planetoid(files: Files, name: str) -> Parsed:
     return Parsed([graph], labels, all_y.shape[1], notes, public)
 
 
-def _check_rows(name, all_x, all_y, test_x, test_y, test):
+def _check_rows(name, all_x, all_y, test_x, test_y, test, n_node: int):
+    widths = [matrix.shape[1:] for matrix in (all_x, test_x, all_y, test_y)]
+    if widths[0] != widths[1] or widths[2] != widths[3] or len(widths[2]) != 1:
+        raise DataError(
+            f"ind.{name}.*: `allx`, `tx` have columns {widths[:2]}, `ally`, `ty` {widths[2:]}; "
+            "they must agree."
+        )
+    for suffix, one_hot in (("ally", all_y), ("ty", test_y)):
+        bad = np.flatnonzero((one_hot == 1).sum(1) != 1)
+        if bad.size:
+            raise DataError(f"ind.{name}.{suffix}: row {bad[0]} must hold one 1, its class.")
     counts = [m.shape[0] for m in (all_x, test_x)], [len(all_y), len(test_y)]
     if counts[0] != counts[1] or counts[0][1] != test.size or np.unique(test).size != test.size:
         raise DataError(
@@ -72,6 +83,10 @@ def _check_rows(name, all_x, all_y, test_x, test_y, test):
         )
     if test.min() < all_x.shape[0]:
         raise DataError(f"ind.{name}.test.index: id {test.min()} is a row of `allx` already.")
+    if test.max() >= n_node:
+        raise DataError(
+            f"ind.{name}.test.index: id {test.max()} is no node; `graph` has nodes 0..{n_node - 1}."
+        )
 
 
 def _place(matrix: Any, rows: np.ndarray, n_node: int) -> sp.csr_array:
@@ -81,14 +96,15 @@ def _place(matrix: Any, rows: np.ndarray, n_node: int) -> sp.csr_array:
 
 
 def _edges(graph: dict, n_node: int, file: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    senders = np.repeat(list(graph), [len(v) for v in graph.values()]).astype(np.int64)
-    receivers = np.array([j for v in graph.values() for j in v], np.int64)
-    bad = np.flatnonzero((receivers < 0) | (receivers >= n_node))
-    if bad.size:
-        raise DataError(
-            f"{file}: node {senders[bad[0]]} has an edge to node {receivers[bad[0]]}, but there are"
-            f" nodes 0..{n_node - 1} only."
-        )
+    for node, near in graph.items():
+        bad = next((other for other in (node, *near) if not 0 <= other < n_node), None)
+        if bad is not None:
+            raise DataError(
+                f"{file}: node {node} has an edge to node {bad}, but there are nodes "
+                f"0..{n_node - 1} only."
+            )
+    senders = np.repeat(list(graph), [len(near) for near in graph.values()])
+    receivers = np.array([other for near in graph.values() for other in near], np.int64)
     pairs = unique_pairs(senders, receivers)
     loops = np.unique(senders[senders == receivers]).size
     double = senders.size - (senders == receivers).sum() - 2 * len(pairs)

@@ -5,9 +5,11 @@ import scipy.sparse as sp
 
 from jgc.data.dataset import DataError
 
+WIDEST = 1 << 20  # Features beyond are a lie: their first layer alone would fill a machine.
 
-def check_finite(features, file: str, *, first: int = 0) -> None:
-    """Raises `DataError` with file and row if a feature is NaN or infinite.
+
+def check_features(features, file: str, *, first: int = 0) -> None:
+    """Raises `DataError` with file and row if a feature is no finite float32, or too many are.
 
     Args:
         features: `[n_row, d]`, scipy sparse or dense.
@@ -15,7 +17,10 @@ def check_finite(features, file: str, *, first: int = 0) -> None:
         first: Number of the first row in that file.
     """
     coo = sp.coo_array(features)
-    bad = np.flatnonzero(~np.isfinite(coo.data))
+    if features.shape[1] > WIDEST:
+        raise DataError(f"{file}: {features.shape[1]} features a node; {WIDEST} at most.")
+    with np.errstate(over="ignore"):
+        bad = np.flatnonzero(~np.isfinite(coo.data.astype(np.float32)))
     if bad.size:
         row, column = (axis[bad[0]] for axis in coo.coords)
         raise DataError(

@@ -43,9 +43,9 @@ def read_snapshots(files: Files, file: str) -> Parsed:
     if bad.size:
         raise DataError(f"{file}: `labels[{bad[0]}]` must hold one 1, the class of that node.")
     found = [np.nonzero(matrix == 1) for matrix in adjacencies]
-    senders, receivers = (np.concatenate(ends) for ends in zip(*found, strict=True))
-    if senders.size == 0:
+    if not sum(ends[0].size for ends in found):
         raise DataError(f"{file}: `adjs` holds no edge.")
+    senders, receivers = (np.concatenate(ends) for ends in zip(*found, strict=True))
     times = np.repeat(np.arange(len(found)), [ends[0].size for ends in found]).astype(float)
     labels = (classes == 1).argmax(1)
     edges = TemporalEdges(senders, receivers, times, n_node)

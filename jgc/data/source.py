@@ -1,19 +1,18 @@
 """Finding the raw files of a data set: a folder, the user's cache, a download."""
 
-import gzip
 import hashlib
 import logging
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from jgc.atomic import write_atomic
 from jgc.data.dataset import DataError
+from jgc.data.unpack import gunzipped, unzipped
 
 _log = logging.getLogger("jgc.data")
 
@@ -49,7 +48,7 @@ class Files(NamedTuple):
         return None
 
     def read(self, name: str) -> bytes:
-        """The plain bytes of the file; `DataError` if it is absent or a damaged gzip."""
+        """The plain bytes of the file; `DataError` if it is absent, or a damaged gzip or a bomb."""
         path = self.path(name)
         if path is None:
             raise DataError(f"{name}: not found in {self.folder}.")
@@ -122,9 +121,9 @@ def _pinned() -> dict[str, str]:
 def _plain(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: truncated or damaged ({error}).") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    return gunzipped(data, str(path)) if path.suffix == ".gz" else data
 
 
 def _verify(folder: Path, source: Source) -> tuple[str, ...]:
@@ -138,9 +137,9 @@ def _verify(folder: Path, source: Source) -> tuple[str, ...]:
         sidecar = folder / f"{file}.sha256"
         wanted = _pinned().get(f"{source.folder}/{file}")
         if wanted is None and sidecar.is_file():
-            wanted = sidecar.read_text().split()[0]
+            wanted = sidecar.read_text("utf-8", "replace").partition(" ")[0]
         if wanted is None:
-            sidecar.write_text(f"{seen}  {file}\n")
+            write_atomic(sidecar, f"{seen}  {file}\n".encode())
             notes.append(f"{file}: no digest is pinned; SHA-256 {seen} trusted on first use.")
             _log.warning("%s", notes[-1])
         elif wanted != seen:
@@ -162,7 +161,7 @@ def _download(name: str, source: Source, own: Sequence[Path]) -> Files:
                 for path in Path(scratch).iterdir():
                     os.replace(path, target / path.name)
             return Files(target, notes)
-        except (OSError, EOFError, DataError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, DataError) as error:
             faults.append(f"{url} ({_short(error)})")
     places = [f"{place} (given)" for place in own] or ["JGC_DATA_DIR (not set)"]
     places += [f"{target} (cache)", *faults]
@@ -179,11 +178,10 @@ def _download_to(scratch: Path, url: str, source: Source) -> None:
     wanted = source.files + source.optional
     if urlsplit(url).path.endswith(".zip"):
         _fetch(url, scratch / "archive.zip")
-        with zipfile.ZipFile(scratch / "archive.zip") as archive:
+        with open(scratch / "archive.zip", "rb") as packed:
             # Members go by their last name only, so that no archive can write elsewhere.
-            for member in archive.infolist():
-                if Path(member.filename).name in wanted:
-                    (scratch / Path(member.filename).name).write_bytes(archive.read(member))
+            for member, data in unzipped(packed, url, lambda name: Path(name).name in wanted):
+                (scratch / Path(member).name).write_bytes(data)
         (scratch / "archive.zip").unlink()
     else:
         for file in source.files:

@@ -28,7 +28,7 @@ def read_temporal(files: Files, file: str) -> Parsed:
 
     Raises:
         DataError: naming file and line, for a line without a time, times that are negative or no
-            numbers, ids that are not whole numbers >= 0, and lines of different lengths.
+            numbers, ids that are not whole numbers in 0..2^53 - 1, and lines of different lengths.
 
     References:
         https://snap.stanford.edu/data (section "Temporal networks"), https://networkrepository.com.
@@ -66,6 +66,7 @@ def temporal_edges(text: str, file: str) -> tuple[TemporalEdges, int]:
     _refuse(text, file, ~np.isfinite(table).all(1), "a number that is not finite")
     _refuse(text, file, (ids != np.floor(ids)).any(1), "a node that is no whole number")
     _refuse(text, file, (ids < 0).any(1), "a negative node; what is unknown is no node")
+    _refuse(text, file, (ids >= 2**53).any(1), "a node of 2^53 or more, which float64 rounds")
     _refuse(text, file, times < 0, "a negative time; times count from a start")
     order = np.argsort(times, kind="stable")
     known, nodes = np.unique(ids[order], return_inverse=True)
@@ -80,7 +81,8 @@ def _table(text: str, file: str) -> np.ndarray:
         raise DataError(f"{file}: the file has no edges.")
     plain = text.replace(",", " ") if "," in text else text
     try:
-        return np.loadtxt(io.StringIO(plain), np.float64, comments=_COMMENTS, ndmin=2)
+        lines = io.StringIO(plain, newline=None)  # \r ends a line here as in `_lines`.
+        return np.loadtxt(lines, np.float64, comments=_COMMENTS, ndmin=2)
     except ValueError as error:
         raise _complaint(text, file) from error
 
@@ -110,7 +112,7 @@ def _refuse(text: str, file: str, bad: Any, what: str) -> None:
 
 def _lines(text: str):
     """Number and words of every line with words, but for comments."""
-    for number, line in enumerate(io.StringIO(text), 1):
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
         for mark in _COMMENTS:
             line = line.partition(mark)[0]
         words = line.replace(",", " ").split()

@@ -1,6 +1,7 @@
 """Number tables in text files, with the line in every complaint."""
 
 import io
+import warnings
 
 import numpy as np
 
@@ -33,10 +34,11 @@ def number_table(text: str, file: str, dtype, *, delimiter: str | None = None) -
     try:
         if any(not line.strip() for line in lines):
             raise ValueError
-        table = np.loadtxt(
-            io.StringIO("\n".join(lines)), dtype, comments=None, delimiter=delimiter, ndmin=2
-        )
-    except ValueError as error:
+        stream = io.StringIO("\n".join(lines))
+        with warnings.catch_warnings():  # Before numpy 2.3 it only warns where it cuts 1.5 to 1.
+            warnings.simplefilter("error", DeprecationWarning)
+            table = np.loadtxt(stream, dtype, comments=None, delimiter=delimiter, ndmin=2)
+    except (ValueError, DeprecationWarning) as error:
         raise _complaint(lines, file, dtype, delimiter) from error
     bad = np.argwhere(~np.isfinite(table))
     if bad.size:

@@ -10,6 +10,7 @@ from jgc.data.text import number_table
 from jgc.graph import from_edges
 
 REQUIRED = ("A", "graph_indicator", "graph_labels")
+MOST_KINDS = 1024  # One column each: more are no classes, and would fill a memory.
 OPTIONAL = ("node_labels", "node_attributes", "edge_labels", "edge_attributes")
 
 
@@ -39,7 +40,8 @@ def read_tu(files: Files, name: str, *, features: str | None = None) -> Parsed:
 
     Raises:
         DataError: naming file and line, for an edge to a node that is not there or between two
-            graphs, a graph without nodes, a line that is no number, files of different lengths.
+            graphs, a graph without nodes, a line that is no number, files of different lengths, or
+            more than 1024 kinds of node or edge labels.
 
     References:
         Morris et al., 2020, sec. 3 and the format's README. https://arxiv.org/abs/2007.08663
@@ -65,7 +67,15 @@ def _table(files: Files, file: str, dtype) -> np.ndarray:
 def _optional(files: Files, name: str, part: str) -> np.ndarray | None:
     file = f"{name}_{part}.txt"
     dtype = np.int64 if part.endswith("labels") else np.float32
-    return None if files.path(file) is None else _table(files, file, dtype)
+    if files.path(file) is None:
+        return None
+    table = _table(files, file, dtype)
+    kinds = max(np.unique(column).size for column in table.T) if dtype is np.int64 else 0
+    if kinds > MOST_KINDS:
+        raise DataError(
+            f"{file}: {kinds} different labels; a column is made of {MOST_KINDS} at most."
+        )
+    return table
 
 
 def _ids(table: np.ndarray, file: str, width: int = 1) -> np.ndarray:

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, export
 
+from jgc.atomic import write_atomic
 from jgc.export.reader import Port
 from jgc.export.weight import Weight, weights_of
 from jgc.forward import apply
 from jgc.graph import GraphsTuple, from_edges, layout
 from jgc.models import link_scores
 from jgc.pack import Restored, restore
-from jgc.pack.encode.file import write_atomic
 from jgc.quant import Learned, Quantizer
 from jgc.tree import map_named
 

@@ -61,6 +61,7 @@ from jgc.graph.product import edge_sum as edge_sum
 from jgc.graph.product import product as product
 from jgc.graph.random import dropout as dropout
 from jgc.graph.random import hash_bits as hash_bits
+from jgc.graph.right_product import right_product as right_product
 from jgc.graph.skip_gram import SkipGram as SkipGram
 from jgc.graph.skip_gram import skip_gram as skip_gram
 from jgc.graph.structure import Structure as Structure

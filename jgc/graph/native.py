@@ -10,9 +10,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import ShapedArray
 from jax.custom_batching import custom_vmap
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
 
 from jgc import native
+from jgc.graph import portable
 from jgc.graph.structure import Structure
 
 
@@ -60,6 +64,18 @@ def dots(pattern: Structure, a: Array, b: Array) -> Array:
     """
     shape = (pattern.n_entry, a.shape[1])
     return _floats("dots", pattern.indptr, pattern.cols, a, b, out=(shape,))[0]
+
+
+def right_product(pattern: Structure, weights: Array, x: Array) -> Array:
+    """As `jgc.graph.right_product`: `[n, n_col] -> [n, n_row]`."""
+    shape = (x.shape[0], pattern.n_row)
+    return _floats("right_product", pattern.indptr, pattern.cols, weights, x, out=(shape,))[0]
+
+
+def right_dots(pattern: Structure, a: Array, b: Array) -> Array:
+    """Its gradient by the weights, `[n_entry]`, from `a` `[n, n_row]` and `b` `[n, n_col]`."""
+    shape = (pattern.n_entry,)
+    return _floats("right_dots", pattern.indptr, pattern.cols, a, b, out=(shape,))[0]
 
 
 def entry_sum(pattern: Structure, values: Array) -> Array:
@@ -118,8 +134,8 @@ def _kernel(name: str, n_index: int, out: tuple) -> Callable:
     @custom_vmap
     def run(*args):
         lanes = max(a.shape[0] for a in args[n_index:])
-        shapes = [jax.ShapeDtypeStruct((lanes, *shape), dtype) for shape, dtype in out]
-        return jax.ffi.ffi_call(f"jgc_{name}", shapes)(*args)
+        shapes = tuple(((lanes, *shape), dtype) for shape, dtype in out)
+        return _run.bind(*args, name=name, n_index=n_index, out=shapes)
 
     @run.def_vmap
     def more_lanes(n_lane, batched, *args):  # noqa: ANN001
@@ -148,3 +164,22 @@ def _merged(a: Array, is_batched: bool, n_lane: int, each: int) -> Array:
     a = a if is_batched else a[None]
     shape = a.shape[2:]
     return jnp.broadcast_to(a, (n_lane, each, *shape)).reshape(n_lane * each, *shape)
+
+
+# --- one primitive, whose form is settled when a program is lowered ------------------------------
+
+_run = Primitive("jgc_kernel")
+_run.multiple_results = True
+_run.def_abstract_eval(lambda *args, name, n_index, out: [ShapedArray(*y) for y in out])
+_run.def_impl(
+    jax.jit(lambda *a, **k: _run.bind(*a, **k), static_argnames=("name", "n_index", "out"))
+)
+
+
+def _call_kernel(context, *args, name: str, n_index: int, out: tuple):
+    return jax.ffi.ffi_lowering(f"jgc_{name}")(context, *args)
+
+
+# On CPU the kernel; in what is made on CPU for a GPU or TPU (`jax.export`), XLA's operations.
+mlir.register_lowering(_run, _call_kernel, platform="cpu")
+mlir.register_lowering(_run, mlir.lower_fun(portable.of_lanes, multiple_results=True))

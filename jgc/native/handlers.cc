@@ -6,6 +6,7 @@
 #include "entries.h"
 #include "fused.h"
 #include "product.h"
+#include "right.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace jgc {
@@ -100,6 +101,34 @@ ffi::Error dots(ffi::ThreadPool pool, Ints indptr, Ints cols, Floats a, Floats b
               dots_of_ends(rows, cols.typed_data(), part(a, lane), part(b, lane), heads, width,
                            part(out, lane), first, last);
             });
+  return ffi::Error::Success();
+}
+
+// weights: [lanes, n_entry], x: [lanes, n, n_col], y: [lanes, n, n_row].
+ffi::Error right_product(ffi::ThreadPool pool, Ints indptr, Ints cols, Floats weights, Floats x,
+                         FloatsOut y) {
+  const int64_t n = x.dimensions()[1], n_col = x.dimensions()[2], n_lane = y->dimensions()[0];
+  const int64_t tiles = (n + kTile - 1) / kTile;
+  const Rows rows = rows_of(indptr);
+  in_pieces(pool, n_lane * tiles, n_lane * n * rows.n_entry(), [&](int64_t a, int64_t b) {
+    for (int64_t i = a; i < b; ++i) {
+      const int64_t lane = i / tiles, tile = i % tiles;
+      right_product_tile(rows, cols.typed_data(), part(weights, lane), part(x, lane), n, n_col,
+                         part(y, lane), tile * kTile);
+    }
+  });
+  return ffi::Error::Success();
+}
+
+// a: [lanes, n, n_row], b: [lanes, n, n_col], out: [lanes, n_entry].
+ffi::Error right_dots(ffi::ThreadPool pool, Ints indptr, Ints cols, Floats a, Floats b,
+                      FloatsOut out) {
+  const int64_t n = b.dimensions()[1], n_col = b.dimensions()[2];
+  const Rows rows = rows_of(indptr);
+  over_rows(pool, out->dimensions()[0], rows, n, [&](int64_t lane, int64_t first, int64_t last) {
+    right_dots_of_rows(rows, cols.typed_data(), part(a, lane), part(b, lane), n, n_col,
+                       part(out, lane), first, last);
+  });
   return ffi::Error::Success();
 }
 
@@ -247,6 +276,14 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Ret<ffi::AnyBuffer>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_dots, jgc::dots,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>().Arg<Floats>()
+        .Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_right_product, jgc::right_product,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>().Arg<Floats>()
+        .Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_right_dots, jgc::right_dots,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>().Arg<Floats>()
         .Ret<Floats>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(

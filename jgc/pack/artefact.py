@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jgc.atomic import write_atomic
 from jgc.pack.encode import file, tensor
 from jgc.pack.encode.tensor import TensorInfo
 from jgc.quant.grid import Grid
@@ -88,7 +89,7 @@ def save(
     artefact = _from_bytes(data, str(path), max_weights=None)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path`: there is no folder `{path.parent}` to write to.")
-    file.write_atomic(path, data)
+    write_atomic(path, data)
     return artefact
 
 

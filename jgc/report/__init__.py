@@ -2,6 +2,7 @@
 
 from jgc.report.figure import write_figures as write_figures
 from jgc.report.page import write_report as write_report
+from jgc.report.paper import beside as beside
 from jgc.report.table import Table as Table
 from jgc.report.table import print_table as print_table
 from jgc.report.table import print_tables as print_tables

@@ -1,5 +1,6 @@
 """Figures of a study as files: what it cost, what it scored, and what happened inside."""
 
+import io
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jgc.atomic import write_atomic
 from jgc.report.draw import (
     draw_bits,
     draw_bytes,
@@ -83,11 +85,17 @@ def write_figures(rows: Sequence[Mapping[str, Any]], folder: str | Path) -> list
             continue
         with matplotlib.rc_context(STYLE):
             figure = _draw(shown, chart)
-            svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-            figure.savefig(svg, facecolor="white", metadata={"Date": None})
-            figure.savefig(png, facecolor="white", dpi=200)
+            svg = _save(figure, folder / f"{name}.svg", metadata={"Date": None})
+            png = _save(figure, folder / f"{name}.png", dpi=200)
             written += [svg, png]
     return written
+
+
+def _save(figure: Figure, path: Path, **settings: Any) -> Path:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:], facecolor="white", **settings)
+    write_atomic(path, drawn.getvalue())
+    return path
 
 
 def _draw(shown: Sequence[Panel], chart: Chart) -> Figure:

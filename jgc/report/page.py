@@ -1,6 +1,5 @@
 """The report of a study: tables, figures and one self-contained HTML page, from its rows alone."""
 
-import os
 import re
 import shlex
 import tomllib
@@ -12,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from jgc.atomic import write_atomic
 from jgc.report.figure import write_figures
 from jgc.report.look import BLUE, HAIRLINE, INK
 from jgc.report.paper import beside, paper_of
@@ -82,7 +82,9 @@ def write_report(folder: str | Path) -> list[Path]:
         "table.md": to_markdown(shown),
         "table.csv": to_csv(rows),
     }
-    return [*(_write(folder / name, text) for name, text in texts.items()), *figures]
+    for name, text in texts.items():
+        write_atomic(folder / name, text.encode())
+    return [*(folder / name for name in texts), *figures]
 
 
 def study_tables(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Table]:
@@ -166,14 +168,3 @@ def _inline(svg: str, name: str) -> Markup:
     natural = round(1.4 * float(width[1])) if width else 900
     style = f'style="max-width: {natural}px; min-width: {min(natural, 720)}px"'
     return Markup(re.sub(r' width="[^"]*" height="[^"]*"', f" {style}", svg, count=1))
-
-
-def _write(path: Path, text: str) -> Path:
-    """Writes the whole text or, on a full disk, leaves the file that was there."""
-    scratch = path.with_name(f".{path.name}.tmp")
-    try:
-        scratch.write_text(text, "utf-8")
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    return path

@@ -196,10 +196,16 @@ def _mean(key: str, text: Callable[[float], str]) -> Callable[[Summary, str], st
 
 
 def _scored(key: str) -> Callable[[Summary, str], str]:
-    return lambda summary, metric: _interval(summary.values.get(key), metric)
+    return lambda summary, metric: interval(summary.values.get(key), metric)
 
 
-def _interval(estimate: Estimate | None, metric: str, sign: str = "") -> str:
+def interval(estimate: Estimate | None, metric: str, sign: str = "") -> str:
+    """A mean and half the width of its interval, in the unit of a metric; empty for `None`.
+
+    Example:
+        >>> interval(Estimate(0.0125, 0.01, 10, 0.01, 0.015), "accuracy", "+")
+        '+1.25 ± 0.25'
+    """
     if estimate is None:
         return ""
     mean = score(abs(estimate.mean), metric)
@@ -227,7 +233,7 @@ _COLUMNS: dict[str, Callable[[Summary, str], str]] = {
     "seeds": lambda summary, metric: str(summary.seeds),
     "val": _scored("val"),
     "test": _scored("test"),
-    "vs dense": lambda summary, metric: _interval(summary.difference, metric, "+"),
+    "vs dense": lambda summary, metric: interval(summary.difference, metric, "+"),
     ORACLE: _scored("test_oracle"),
     "file": _mean("bytes_file", n_bytes),
     "smaller": _mean("ratio", lambda ratio: f"{ratio:.2f}x"),

@@ -10,7 +10,8 @@ from typing import Any
 
 from jgc.study.pieces import Piece, outcomes, pieces
 from jgc.study.recipe import Recipe, load_recipe
-from jgc.study.runner import opened
+from jgc.study.runner import check
+from jgc.study.store import Store
 
 ATTEMPTS = 3  # What kills a worker so often would kill the next.
 ANSWER_SECONDS = 60.0
@@ -51,7 +52,12 @@ def run_on_ray(
         ray, address
     )  # Before the data are looked at: Ray forks, which a running jax dislikes.
     try:
-        store = opened(recipe, folder, resume, report)
+        check(recipe)
+        store = Store(folder, report=report)
+        if store.rows() and not resume:
+            raise ValueError(
+                f"{folder} already holds {len(store.rows())} rows: resume, or move on."
+            )
         n_worker = max(1, int(ray.cluster_resources().get("CPU", 1)))
         waiting = pieces(recipe, n_worker)
         report(f"{len(waiting)} pieces for {n_worker} workers")
@@ -96,7 +102,7 @@ def _rows(
 def _work(text: str, piece: Piece, done: set[str]) -> Iterator[list[dict[str, Any]]]:
     """What a worker does: the jobs of a piece, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        yield from outcomes(load_recipe(text), piece, done, Path(folder), print)
+        yield from outcomes(load_recipe(text), piece, done, Path(folder))
 
 
 def _connect(ray, address: str | None) -> None:

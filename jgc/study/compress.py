@@ -11,7 +11,7 @@ from jgc.data import Dataset
 from jgc.models import MODELS
 from jgc.prune import Pruner
 from jgc.quant import Quantizer
-from jgc.study.job import Job, packable, quantizer_of, run_job
+from jgc.study.job import Job, described, run_job
 from jgc.study.method import DENSE, Level, parse_method, parse_quantizer
 from jgc.study.method import Method as Words
 from jgc.study.plan import Plan, of_model, plan
@@ -108,11 +108,8 @@ def _result(job: Job, level: Level, rows, candidates, models: list[Model]) -> Re
     sign = 1 if larger_is_better(candidates[0]["metric"]) else -1
     best = max(range(len(candidates)), key=lambda i: sign * candidates[i]["val"])
     row = candidates[best]
-    quantizer = quantizer_of(job, level)
-    meta = {name: row[name] for name in ("metric", "val", "test", "config")} | pack.describe(
-        job.plan.model, job.dataset, quantizer, models[best].quant
-    )
-    artefact = packable(job, level, models[best]) | {"meta": meta}
+    told = {name: row[name] for name in ("metric", "val", "test", "config")}
+    artefact = described(job, models[best], told)
     return Result(rows, job.plan.model, models[best], artefact)
 
 

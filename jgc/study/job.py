@@ -153,7 +153,7 @@ def run_job(
     rows, costs = [], {}
     for i, ((level, seed), model) in enumerate(zip(job.runs, models, strict=True)):
         best = jax.tree.map(lambda a, i=i: a[i].item(), trained.state.best._replace(model=None))
-        artefact = packable(job, level, model)
+        artefact = packable(job, model)
         config = job.config(_measured(level, model, artefact["grids"]), seed)
         measured = {}
         flops = _train_flops(job, task, found, i, trained.state, models[i].params)
@@ -262,19 +262,19 @@ def _check_numbers(job: Job, state: TrainState) -> None:
         )
 
 
-def quantizer_of(job: Job, level: Level) -> Quantizer | None:
-    """The quantiser of a job's level; the same one for all seeds, so that it compiles once."""
-    return job.method.quantizer and _made(job.method.quantizer, level.bits or 8)
+def quantizer_of(job: Job) -> Quantizer | None:
+    """The quantiser of all lanes, for evaluation: the bits of a lane are in its own state."""
+    return job.method.quantizer and _made(job.method.quantizer)
 
 
-@functools.lru_cache(maxsize=8)
-def _made(make: Callable[..., Quantizer], bits: int) -> Quantizer:
-    return make(jax.numpy.int32(bits))
+@functools.lru_cache(maxsize=8)  # What is traced with it is compiled once for all lanes.
+def _made(make: Callable[..., Quantizer]) -> Quantizer:
+    return make(jax.numpy.int32(8))
 
 
-def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
+def packable(job: Job, model: Model) -> dict[str, Any]:
     """The arguments of `jgc.pack.save` for a trained model, without what is pruned whole."""
-    quantizer = quantizer_of(job, level)
+    quantizer = quantizer_of(job)
     variables = {"params": model.params, **model.stats}
     small = pack.compact(
         job.plan.model, variables, job.dataset.graphs[0], model.masks, model.quant, quantizer
@@ -289,6 +289,12 @@ def packable(job: Job, level: Level, model: Model) -> dict[str, Any]:
         "grids": None if small.quant is None else small.quant.weights,
         "symmetric": symmetric, "stats": stats,
     }  # fmt: skip
+
+
+def described(job: Job, model: Model, told: dict[str, Any]) -> dict[str, Any]:
+    """`packable`, with what is told of a model and what it takes to restore it."""
+    of = job.plan.model, job.dataset, quantizer_of(job), model.quant
+    return packable(job, model) | {"meta": told | pack.describe(*of)}
 
 
 def _measured(level: Level, model: Model, grids) -> Level:

@@ -33,7 +33,7 @@ class Level(NamedTuple):
 AMOUNTS = ("sparsity", "bits", "l2")
 # Choices that a pruner's factory takes by the same name.
 PRUNER_CHOICES = ("structure", "budget")
-CHOICES = ("after", "ranges", "gradient", "bits_values", *PRUNER_CHOICES)
+CHOICES = ("after", "stored", "ranges", "gradient", "bits_values", *PRUNER_CHOICES)
 # The parameter of a quantiser's factory behind each choice.
 _PARAMETERS = {"ranges": "ranges", "gradient": "clip_gradient", "bits_values": "bits_values"}
 
@@ -66,6 +66,8 @@ class Method(Table):
             the pruner's own.
         budget: How a sparse training deals its weights out: `erdos-renyi` (the default) or
             `uniform`.
+        stored: Sparse kernels are trained as their kept entries alone, which is quicker on CPU
+            where few are kept (`jgc.train.Method`); for pruning without quantisation.
 
     References:
         Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019, sec. 3 (Scratch-E and -B).
@@ -99,6 +101,8 @@ class Method(Table):
         Literal["erdos-renyi", "uniform"] | None, Field(description='"erdos-renyi" or "uniform"')
     ] = None
 
+    stored: bool = Field(False, description="true or false")
+
     @property
     def levels(self) -> tuple[Level, ...]:
         """Every level of the method, sparsity outermost, `None` where it has none.
@@ -119,7 +123,8 @@ class Method(Table):
             'global/none'
         """
         wide = None if self.bits_values is None else f"values-{self.bits_values}"
-        choices = self.after, self.ranges, self.gradient, wide, self.structure, self.budget
+        stored = "stored" if self.stored else None
+        choices = self.after, self.ranges, self.gradient, wide, self.structure, self.budget, stored
         return "/".join([self.name, *(word for word in choices if word and word != "finetune")])
 
     @model_validator(mode="after")
@@ -198,6 +203,7 @@ def _takes(name: str) -> frozenset[str]:
         parameters = set(inspect.signature(table[part]).parameters)
         taken |= parameters & set(AMOUNTS)
         taken |= parameters & set(PRUNER_CHOICES)
+        taken |= {"stored"} if part in PRUNERS and not plus else set()
         taken |= {"after"} if COURSES.get(part) in ("after", "rewound") else set()
         taken |= {key for key, behind in _PARAMETERS.items() if behind in parameters}
     return frozenset(taken)

@@ -1,15 +1,12 @@
 """A study in pieces that workers do apart: some seeds of one `[[run]]`, with all its methods."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-
-from jgc.study.job import run_job
 from jgc.study.recipe import Recipe
-from jgc.study.runner import Dense, jobs, place_of
+from jgc.study.runner import Runner, jobs
 
 
 class Piece(NamedTuple):
@@ -51,7 +48,7 @@ def pieces(recipe: Recipe, n_worker: int) -> list[Piece]:
 
 
 def outcomes(
-    recipe: Recipe, piece: Piece, done: set[str], folder: Path, report: Callable[[str], None]
+    recipe: Recipe, piece: Piece, done: set[str], folder: Path
 ) -> Iterator[list[dict[str, Any]]]:
     """Trains a piece, job by job.
 
@@ -59,18 +56,14 @@ def outcomes(
         recipe: The whole one.
         piece: Of `pieces`.
         done: Keys of rows that are there already.
-        folder: For checkpoints.
-        report: Called with a line for every wait.
+        folder: For checkpoints, and rows on their way.
 
     Yields:
         The new rows of each job.
     """
     recipe = recipe.model_copy(update={"run": (recipe.run[piece.run],)})
-    dense = Dense(folder, piece.seeds, report)
+    runner = Runner(folder, piece.seeds, measure=recipe.measure, report=lambda line: None)
     for job in jobs(recipe, piece.seeds):
-        todo = job.without(done)
-        if todo.runs:
-            place = place_of(folder, todo)
-            begun = dense.of(job)
-            yield run_job(todo, dense=begun, folder=place, measure=recipe.measure).rows
-        jax.clear_caches()
+        outcome = runner.run(job.without(done))
+        if outcome is not None:
+            yield outcome.rows

@@ -288,7 +288,7 @@ def method_of(
     way = course(first, words.after, epochs, finetune_epochs)
     build = _pruner(words, way, n_out, heads)
     if not second:
-        return Method(words.label, way.phases, build)
+        return Method(words.label, way.phases, build, stored=words.stored)
     phases = (*way.phases, Phase(max(finetune_epochs, 1), quantize=True))
     return Method(words.label, phases, build, _quantizer(second, words))
 

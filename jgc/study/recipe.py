@@ -205,7 +205,7 @@ def load_recipe(source: str | Path) -> Recipe:
     try:
         text = str(source) if is_text else Path(source).read_bytes().decode()
         tables = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: not TOML: {error}.") from None
     return Recipe.checked(tables, place)
 

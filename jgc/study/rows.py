@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,14 +25,14 @@ FIELDS = {
     "bits": "amount",
     "l2": "amount",
     "bits_features": "amount",
-    "layers": "table",
-    "bits_by_degree": "table",
+    "layers": "numbers",
+    "bits_by_degree": "numbers",
     "seed": "count",
     "metric": "word",
     "val": "score",
     "test": "score",
     "test_oracle": "score",
-    "scores": "table",
+    "scores": "numbers",
     "dense_test": "score",
     "bytes_dense": "count",
     "bytes_file": "count",
@@ -41,7 +41,7 @@ FIELDS = {
     "bops": "amount",
     "train_flops": "amount",
     "epochs": "count",
-    "epochs_by_layer": "table",
+    "epochs_by_layer": "numbers",
     "latency_ms": "amount",
     "latency_iqr_ms": "amount",
     "memory_bytes": "count",
@@ -108,7 +108,7 @@ def check_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     for name in row:
         if name not in FIELDS:
-            raise ValueError(f"A row has no key `{name}`{did_you_mean(name, FIELDS)}")
+            raise ValueError(f"A row has no key `{name[:80]}`{did_you_mean(name, FIELDS)}")
     for name in REQUIRED:
         if name not in row:
             raise ValueError(f"A row must have the key `{name}`; it has {sorted(row)}.")
@@ -142,21 +142,36 @@ def _check_value(name: str, value, metric) -> None:
     meaning, accepts = _KINDS[kind]
     if not accepts(value):
         raise ValueError(
-            f"`{name}` of a row is {value!r}; it must be {meaning}. Leave out what is unknown."
+            f"`{name}` of a row is {value!r:.80}; it must be {meaning}. Leave out what is unknown."
         )
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Beyond float64 a whole number has no mean; comparing one with a float is exact.
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _is_amount(value) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _is_word(value) -> bool:
+    """Text that any file can hold: half a surrogate pair cannot be written."""
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _are_numbers(value) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
 
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "word": ("a word", lambda value: isinstance(value, str) and value != ""),
+    "word": ("a word", _is_word),
     "number": ("a finite number", _is_number),
-    "amount": ("a finite number >= 0", lambda value: _is_number(value) and value >= 0),
-    "count": ("a whole number >= 0", lambda value: type(value) is int and value >= 0),
+    "amount": ("a finite number >= 0", _is_amount),
+    "count": ("a whole number >= 0", lambda value: type(value) is int and _is_amount(value)),
     "fraction": ("a fraction in [0, 1]", lambda value: _is_number(value) and 0 <= value <= 1),
     "table": ("a table of settings", lambda value: isinstance(value, dict)),
+    "numbers": ("a table of finite numbers", _are_numbers),
 }
 
 

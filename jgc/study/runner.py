@@ -1,9 +1,10 @@
 """`run_study`: all jobs of a recipe, each one program, rows on disk as they finish."""
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from jgc.data import Dataset, info, load
 from jgc.models import task_of
-from jgc.study.job import Job, problem_of, run_job, train_job
+from jgc.study.job import Job, Outcome, problem_of, run_job, train_job
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import build, check_fit, plan
 from jgc.study.recipe import Recipe, Run
@@ -52,48 +53,93 @@ def run_study(
         OSError: if rows cannot be written; those already there stay.
     """
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
-    store = opened(recipe, folder, resume, report)
+    check(recipe)
+    runner = Runner(
+        folder, range(recipe.seeds), measure=recipe.measure, report=report, status=status
+    )
+    if runner.store.rows() and not resume:
+        raise ValueError(
+            f"{folder} already holds {len(runner.store.rows())} rows: resume, or move on."
+        )
     programs = traces = 0
-    dense = Dense(Path(folder), range(recipe.seeds), report)
     for job in jobs(recipe):
-        with _alone(Path(folder), job, report):
-            todo = job.without(store.keys())
+        outcome = runner.run(job)
+        if outcome is not None:
+            programs, traces = programs + 1, traces + outcome.trained.traces
+    runner.forget()
+    report(f"{traces} compilations for {programs} (data set, model, method)")
+    return runner.store.rows()
+
+
+class Runner:
+    """Runs jobs one after another and writes their rows as they finish.
+
+    A job that was killed goes on from its last checkpoint. Dense trainings are run once for all
+    methods of their data and model.
+
+    Attributes:
+        store: The rows.
+
+    Args:
+        folder: Where rows and checkpoints go.
+        seeds: Of every dense training: those of its jobs, or more of them.
+        measure: As of `run_job`.
+        report: Called with a line for every finished job.
+        status: Called every few epochs with what is going on and the rows done since the last call.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        seeds: Sequence[int],
+        *,
+        measure: bool = False,
+        report: Callable[[str], None] = print,
+        status: Callable[[str, int], None] = lambda text, rows: None,
+    ):
+        self.store = Store(folder, report=report)
+        self._folder, self._measure = Path(folder), measure
+        self._report, self._status = report, status
+        self._dense, self._titles = _Dense(self._folder, seeds, report), set[str]()
+
+    def run(self, job: Job, *, again: bool = False) -> Outcome | None:
+        """Trains the lanes whose rows are missing, or with `again` all of them.
+
+        Returns:
+            The `Outcome` of those lanes; `None` if there were none.
+
+        Raises:
+            ValueError: if training diverged.
+            OSError: if rows cannot be written; those already there stay.
+        """
+        status, report = self._status, self._report
+        self._titles |= {job.title, _plain(job).title}
+        with _alone(self._folder, job.title, report):
+            todo = job if again else job.without(self.store.keys())
             if not todo.runs:
                 report(f"{job.title}: all {len(job.runs)} rows are there")
                 status(job.title, len(job.runs))
-                continue
-            place = place_of(Path(folder), todo)
+                return None
+            place = _place(self._folder, todo)
             status(f"{job.title}: compiling", len(job.runs) - len(todo.runs))
             outcome = run_job(
                 todo,
-                dense=dense.of(job),
+                dense=self._dense.of(job),
                 folder=place,
-                report=lambda done, total, title=job.title: status(
-                    f"{title}: epoch {done} of {total}", 0
-                ),
-                measure=recipe.measure,
+                report=lambda done, total: status(f"{job.title}: epoch {done} of {total}", 0),
+                measure=self._measure,
             )
-            store.append(outcome.rows)
+            self.store.append(outcome.rows)
             if job.method.name != DENSE.name:
                 shutil.rmtree(place, ignore_errors=True)
         jax.clear_caches()  # The programs of all jobs of a long study would take gigabytes.
-        programs, traces = programs + 1, traces + outcome.trained.traces
         report(f"{job.title}: {_said(outcome.rows)}")
         status(job.title, len(outcome.rows))
-    dense.forget()
-    report(f"{traces} compilations for {programs} (data set, model, method)")
-    return store.rows()
+        return outcome
 
-
-def opened(
-    recipe: Recipe, folder: str | Path, resume: bool, report: Callable[[str], None]
-) -> Store:
-    """The store of a study that may begin; arguments and errors are those of `run_study`."""
-    _check(recipe)
-    store = Store(folder, report=report)
-    if store.rows() and not resume:
-        raise ValueError(f"{folder} already holds {len(store.rows())} rows: resume, or move on.")
-    return store
+    def forget(self) -> None:
+        """Removes the checkpoints of the jobs that were run, and of their dense trainings."""
+        _forget(self._folder, self._titles)
 
 
 def jobs(recipe: Recipe, seeds: Sequence[int] | None = None) -> Iterator[Job]:
@@ -116,21 +162,30 @@ def jobs(recipe: Recipe, seeds: Sequence[int] | None = None) -> Iterator[Job]:
     """
     seeds = range(recipe.seeds) if seeds is None else seeds
     for run in recipe.run:
-        dataset = load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
-        ready = plan(dataset, run.model, run.settings)
-        task = problem_of(dataset, ready)
-        for method in run.method:
-            yield Job(
-                dataset=dataset,
-                model_name=run.model,
-                plan=ready,
-                method=ready.method(method),
-                runs=tuple((level, seed) for level in method.levels for seed in seeds),
-                problem=task,
-            )
+        yield from jobs_of(run, dataset_of(run), seeds)
 
 
-def _check(recipe: Recipe) -> None:
+def dataset_of(run: Run) -> Dataset:
+    """The data set of a run, with its task and split."""
+    return load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
+
+
+def jobs_of(run: Run, dataset: Dataset, seeds: Sequence[int]) -> Iterator[Job]:
+    """The jobs of one run of a recipe, on its data set."""
+    ready = plan(dataset, run.model, run.settings)
+    task = problem_of(dataset, ready)
+    for method in run.method:
+        yield Job(
+            dataset=dataset,
+            model_name=run.model,
+            plan=ready,
+            method=ready.method(method),
+            runs=tuple((level, seed) for level in method.levels for seed in seeds),
+            problem=task,
+        )
+
+
+def check(recipe: Recipe) -> None:
     """What cannot run is told before the first hour of training, not after it.
 
     First all words, which takes no time; then every data set is loaded and shown to its model.
@@ -155,15 +210,13 @@ def _task(run: Run) -> str | None:
 
 
 @contextmanager
-def _alone(folder: Path, job: Job, report: Callable[[str], None]) -> Iterator[None]:
+def _alone(folder: Path, title: str, report: Callable[[str], None]) -> Iterator[None]:
     """Of processes that share a folder one runs a job; the others wait and find its rows."""
-    path = folder / "checkpoints" / f"{row_key({'job': job.title})}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = _lock(folder, title)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        report(f"{job.title}: another process runs it; waiting")
+        report(f"{title}: another process runs it; waiting")
         lock.acquire()
     try:
         yield
@@ -171,13 +224,40 @@ def _alone(folder: Path, job: Job, report: Callable[[str], None]) -> Iterator[No
         lock.release()
 
 
-def place_of(folder: Path, todo: Job) -> Path:
+def _lock(folder: Path, title: str) -> FileLock:
+    path = folder / "checkpoints" / f"{row_key({'job': title})}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
+
+
+def _place(folder: Path, todo: Job) -> Path:
     """Where a job's checkpoints lie: elsewhere for every set of lanes."""
     lanes = row_key({"lanes": [todo.key(*run) for run in todo.runs]})
-    return folder / "checkpoints" / f"{todo.title.replace(' ', '-')}-{lanes}"
+    return folder / "checkpoints" / f"{_folder_name(todo.title)}-{lanes}"
 
 
-class Dense:
+def _folder_name(title: str) -> str:
+    """A title as one name: that of a data set may be a path, which could climb out."""
+    return re.sub(r"[^\w.+-]", "-", title)
+
+
+def _forget(folder: Path, titles: set[str]) -> None:
+    """Removes the checkpoints of finished jobs, those that a kill left behind too.
+
+    A job that another process runs, for a recipe of its own, keeps them.
+    """
+    for title in titles:
+        with suppress(Timeout), _lock(folder, title).acquire(blocking=False):
+            for place in (folder / "checkpoints").glob(_folder_name(title) + "-" + "[0-9a-f]" * 16):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _plain(job: Job) -> Job:
+    """The dense job of the same data and model."""
+    return dataclasses.replace(job, method=job.plan.method(DENSE))
+
+
+class _Dense:
     """Dense trainings, each run once for all methods of its data and model.
 
     Their last checkpoints are kept until the study ends: a study that was killed, or whose dense
@@ -187,27 +267,20 @@ class Dense:
 
     def __init__(self, folder: Path, seeds: Sequence[int], report: Callable[[str], None]):
         self._folder, self._seeds, self._report = folder, seeds, report
-        self._places: set[Path] = set()
         self._last: tuple[Path, TrainState] | None = None
 
     def of(self, job: Job) -> tuple[Job, TrainState] | None:
         """The dense job that goes with a job, and what it left; `None` where nobody asks for it."""
         runs = tuple((Level(), seed) for seed in self._seeds)
-        plain = dataclasses.replace(job, method=job.plan.method(DENSE), runs=runs)
-        place = place_of(self._folder, plain)
-        self._places.add(place)
+        plain = dataclasses.replace(_plain(job), runs=runs)
+        place = _place(self._folder, plain)
         begins_dense = job.method.phases[:1] == plain.method.phases and job.method != plain.method
         if not begins_dense and (job.method == plain.method or not place.exists()):
             return None
         if self._last is None or self._last[0] != place:
-            with _alone(self._folder, plain, self._report):
+            with _alone(self._folder, plain.title, self._report):
                 self._last = place, train_job(plain, folder=place).state
         return plain, self._last[1]
-
-    def forget(self) -> None:
-        """Removes their checkpoints."""
-        for place in self._places:
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _said(rows: list[dict[str, Any]]) -> str:

@@ -178,18 +178,18 @@ def _write_all(file, data: bytes) -> None:
 def _parse(line: bytes, place: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: not JSON ({error}). Mend or remove this line.") from None
     if not isinstance(row, dict):
         raise ValueError(f"{place}: a row is an object {{...}}, got {type(row).__name__}.")
     try:
         return check_row(row)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: {error}") from None
 
 
 def _is_row(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -48,13 +48,13 @@ def _sentence(root: type[Table], fault: Mapping[str, Any]) -> str:
     known = table.model_fields
     match fault["type"]:
         case "extra_forbidden":
-            said = f"unknown key `{key}`{did_you_mean(key, known)}"
+            said = f"unknown key `{key[:80]}`{did_you_mean(key, known)}"
         case "missing":
             said = f"`{key}` is missing: {known[key].description}."
         case "value_error":
             said = str(fault["ctx"]["error"])
         case _:
-            said = f"`{key}` is {fault['input']!r}; allowed: {known[key].description}."
+            said = f"`{key}` is {fault['input']!r:.200}; allowed: {known[key].description}."
     return f"{place}: {said}" if place else said
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+
+# What orbax, tensorstore and zarr raise for files that are cut off or absent.
+_DAMAGED = (ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError)
+# States, their notes, notes on the way and orbax's own scratch folders.
+_OURS = re.compile(r"\d+(\.json|\.note|\.orbax-checkpoint-tmp.*)?$", re.ASCII)
 
 
 class Checkpoint:
@@ -26,18 +32,19 @@ class Checkpoint:
         self._store = ocp.StandardCheckpointer()
 
     def save(self, state: Any, epoch: int) -> None:
-        """Writes the state after `epoch` epochs and drops older ones."""
-        older = self._steps()
+        """Writes the state after `epoch` epochs and drops older ones, and what kills left."""
         self._store.save(self.folder / str(epoch), state, force=True)
         self._store.wait_until_finished()
         # The note appears whole or not at all, and only once the state is there.
         note = self.folder / f"{epoch}.note"
         note.write_text(json.dumps({"identity": self.identity, "epoch": epoch}))
         note.replace(self.folder / f"{epoch}.json")
-        for step in older:
-            if step != epoch:
-                (self.folder / f"{step}.json").unlink()
-                shutil.rmtree(self.folder / str(step), ignore_errors=True)
+        kept = {str(epoch), f"{epoch}.json"}
+        older = [p for p in self.folder.iterdir() if _OURS.match(p.name) and p.name not in kept]
+        for path in sorted(
+            older, key=Path.is_dir
+        ):  # Notes go before the states that they vouch for.
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
     def restore(self, shapes: Any) -> tuple[Any, int]:
         """The newest whole state and its epoch, or `(None, 0)`.
@@ -49,19 +56,28 @@ class Checkpoint:
             `(state, epoch)`.
 
         Raises:
-            ValueError: if the folder holds the state of another program.
+            ValueError: if the folder holds the state of another program, or a damaged one.
         """
         steps = self._steps()
         if not steps:
             return None, 0
         epoch = max(steps)
-        note = json.loads((self.folder / f"{epoch}.json").read_text())
-        if note["identity"] != self.identity:
+        path = self.folder / f"{epoch}.json"
+        try:
+            identity = json.loads(path.read_text())["identity"]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise ValueError(f"{path}: no note of a checkpoint; remove {self.folder}.") from error
+        if identity != self.identity:
             raise ValueError(
                 f"{self.folder} holds a checkpoint of another model, method or set of lanes; "
                 "choose another folder or remove it."
             )
-        return self._store.restore(self.folder / str(epoch), shapes), epoch
+        try:
+            return self._store.restore(self.folder / str(epoch), shapes), epoch
+        except _DAMAGED as error:
+            raise ValueError(
+                f"{self.folder / str(epoch)}: damaged ({error!s:.200}); remove {self.folder}."
+            ) from error
 
     def remove(self) -> None:
         """Deletes the folder once its result is safe elsewhere."""
@@ -69,7 +85,7 @@ class Checkpoint:
 
     def _steps(self) -> list[int]:
         """Epochs with a note: the note is written last, so their state is whole."""
-        return [int(p.stem) for p in self.folder.glob("*.json") if p.stem.isdigit()]
+        return [int(p.stem) for p in self.folder.glob("*.json") if re.fullmatch("[0-9]+", p.stem)]
 
 
 def fingerprint(arrays: Any) -> str:

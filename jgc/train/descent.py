@@ -101,6 +101,14 @@ class Descent(NamedTuple):
         )
         return state._replace(params=moments)
 
+    def each_moment(self, change, state: DescentState, params) -> DescentState:
+        """Moments of the parameters changed one by one, by `change(name, moment)`."""
+        names = map_named(lambda name, _: name, params)
+        moments = optax.tree.map_params(
+            self._chain(), lambda m, name: change(name, m), state.params, names
+        )
+        return state._replace(params=moments)
+
     def quant(
         self, grads, state: DescentState, quant, quantizer: Quantizer | None
     ) -> tuple[Any, DescentState]:

@@ -11,6 +11,7 @@ from jax import Array
 from jgc.forward import apply
 from jgc.graph.exchange import owing
 from jgc.prune import Pruner, apply_masks
+from jgc.train import stored
 from jgc.train.begin import (
     Keys,
     begun_from,
@@ -30,7 +31,20 @@ from jgc.train.problem import Problem
 from jgc.train.pruning import logged, observed, penalty, signals, through
 from jgc.train.state import Best, Lane, Model, TrainState
 from jgc.train.stopping import Stopping, check_stopping
+from jgc.train.stored import Rooms
 from jgc.tree import map_named, named_leaves
+
+
+class Rebuilt(NamedTuple):
+    """What a program does without, as the epochs before it have shown.
+
+    Attributes:
+        closed: Matrices that are frozen in every lane: their gradients are not computed.
+        stored: Kernels that are trained as their kept entries alone, and room for how many.
+    """
+
+    closed: tuple[str, ...] = ()
+    stored: Rooms = ()
 
 
 def lane_program(
@@ -39,7 +53,7 @@ def lane_program(
     method: Method,
     optimiser: Optimiser,
     stopping: Stopping = Stopping(),  # noqa: B008 - immutable
-    closed: tuple[str, ...] = (),
+    rebuilt: Rebuilt = Rebuilt(),  # noqa: B008 - immutable
 ):
     """Builds the pure function that runs one lane from one epoch to another.
 
@@ -49,8 +63,8 @@ def lane_program(
         method: What to do.
         optimiser: How to descend.
         stopping: What may end a phase early. An epoch of a lane that has ended is skipped.
-        closed: Matrices that are frozen in every lane: their gradients are not computed. Such a
-            program only goes on with a phase, it begins nothing.
+        rebuilt: What a program may leave out, once it is known. Such a one only goes on with a
+            training, it begins none.
 
     Returns:
         `(init, run)`: `init(lane, data) -> TrainState` and
@@ -71,7 +85,7 @@ def lane_program(
 
     def run(state: TrainState, begun, data, start: Array, stop: Array) -> TrainState:
         lane, dense = begun
-        if not closed:
+        if rebuilt == Rebuilt():
             at_first = start == (0 if dense is None else dense.epochs)
             state = jax.lax.cond(
                 at_first, lambda: begun_from(init(lane, data), dense), lambda: state
@@ -84,7 +98,7 @@ def lane_program(
             while j < len(method.phases) and _same_step(method.phases[i], method.phases[j]):
                 j += 1
             spans = begins[i:j], method.phases[i:j]
-            stage = _Stage(model, task, method, optimiser, keys, *spans, stopping, closed)
+            stage = _Stage(model, task, method, optimiser, keys, *spans, stopping, rebuilt)
             state = jax.lax.fori_loop(
                 jnp.maximum(start, begins[i]),
                 jnp.minimum(stop, begins[j]),
@@ -122,7 +136,7 @@ class _Stage(NamedTuple):
     begins: list[int]
     phases: tuple[Phase, ...]
     stopping: Stopping = Stopping()
-    closed: tuple[str, ...] = ()
+    rebuilt: Rebuilt = Rebuilt()
 
     def epoch(self, state: TrainState, lane: Lane, data, epoch: Array) -> TrainState:
         for begin, phase in zip(self.begins, self.phases, strict=True):
@@ -143,10 +157,16 @@ class _Stage(NamedTuple):
             state, loss = self._step(state, lane, data, epoch, i, rate)
             return state, total + loss
 
-        # A loop of one turn would only be compiled and entered for nothing.
-        start = state, jnp.float32(0)
-        state, total = step(0, start) if steps == 1 else jax.lax.fori_loop(0, steps, step, start)
-        return self._evaluate(state, lane, data, epoch, settled, total / steps)
+        where = stored.patterns(state.model.masks, self.rebuilt.stored)
+        descent = descent_of(self.optimiser, self.method)
+        start = stored.shortened(state, where, descent), jnp.float32(0)
+        with stored.kernels_stored(where):
+            # A loop of one turn would only be compiled and entered for nothing.
+            many = functools.partial(jax.lax.fori_loop, 0, steps, step)
+            short, total = step(0, start) if steps == 1 else many(start)
+            scores = self._scores(short, lane, data)
+        state = stored.lengthened(short, where, descent, like=state.model)
+        return self._scored(state, lane, epoch, settled, scores, total / steps)
 
     def _rate(self, epoch) -> Array:
         """The factor on the learning rate in this epoch, `[]`."""
@@ -274,20 +294,21 @@ class _Stage(NamedTuple):
 
     def _without_closed(self, params):
         """Parameters whose closed ones are constants to the gradient."""
-        if not self.closed:
+        closed = self.rebuilt.closed
+        if not closed:
             return params
         stop = jax.lax.stop_gradient
-        return map_named(lambda name, leaf: stop(leaf) if name in self.closed else leaf, params)
+        return map_named(lambda name, leaf: stop(leaf) if name in closed else leaf, params)
 
     def _frozen(self, state: TrainState, grads, epoch):
         """The monitor's next state, and `held(old, new)`, which holds what is frozen."""
         grades, freeze, params = self.stopping.grades, state.freeze, state.model.params
         if grades is None or freeze is None:
             return None, lambda old, new: new
-        free = {n: g for n, g in named_leaves(grads).items() if n not in self.closed}
+        free = {n: g for n, g in named_leaves(grads).items() if n not in self.rebuilt.closed}
         steps = [int(grades.grace * phase.epochs * self.task.steps) for phase in self.phases]
         freeze = grades.update(freeze, free, epoch, jnp.array(steps)[self._phase(epoch)])
-        return freeze, functools.partial(hold, frozen(freeze, self.closed), params)
+        return freeze, functools.partial(hold, frozen(freeze, self.rebuilt.closed), params)
 
     def _curved(self, opt_state: DescentState, loss_of, free, layout, target, epoch):
         """The optimiser's state with the curvature measured anew where that is due."""
@@ -300,7 +321,8 @@ class _Stage(NamedTuple):
         due = self._age(epoch) % kfac.every == 0
         return opt_state._replace(curvature=jax.lax.cond(due, measure, lambda: old))
 
-    def _evaluate(self, state: TrainState, lane: Lane, data, epoch, settled, loss) -> TrainState:
+    def _scores(self, state: TrainState, lane: Lane, data) -> tuple[Array, Array, Array]:
+        """Of validation, of test, and the one that chooses."""
         quantizer = self._quantizer(lane)
 
         def forward(graph, layout):
@@ -311,8 +333,13 @@ class _Stage(NamedTuple):
         choose, choice = self.task.choose, val
         if choose is not None:
             choice = self.task.score(answers, data, choose).val
+        return val, test, choice
+
+    def _scored(self, state: TrainState, lane: Lane, epoch, settled, scores, loss) -> TrainState:
+        """The state after an epoch: the best so far, and the history."""
+        val, test, choice = scores
         best = state.best
-        larger = larger_is_better(choose or self.task.metric)
+        larger = larger_is_better(self.task.choose or self.task.metric)
         better = settled & (choice > best.choice if larger else choice < best.choice)
         larger = larger_is_better(self.task.metric)
         oracle = (jnp.fmax if larger else jnp.fmin)(test, best.oracle)

@@ -43,6 +43,8 @@ class Method(NamedTuple):
         pruner: `(sparsity, key) -> Pruner`, or `None`.
         quantizer: `(bits) -> Quantizer`, or `None`.
         l2: The lane's L2 penalty stands in for the optimiser's weight decay.
+        stored: Kernels that are sparse enough are trained as their kept entries alone
+            (`jgc.train.stored`); for pruners that look at masks and losses only.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Method(NamedTuple):
     pruner: Callable[[Array, Array], Pruner] | None = None
     quantizer: Callable[[Array], Quantizer] | None = None
     l2: bool = False
+    stored: bool = False
 
     @property
     def epochs(self) -> int:
@@ -65,7 +68,11 @@ def is_straight_through(build: Callable[[Array, Array], Pruner]) -> bool:
         >>> is_straight_through(lambda sparsity, key: global_magnitude(sparsity))
         False
     """
-    return build(jnp.float32(0), jax.random.key_data(jax.random.key(0))).straight_through
+    return _any_lane(build).straight_through
+
+
+def _any_lane(build: Callable[[Array, Array], Pruner]) -> Pruner:
+    return build(jnp.float32(0), jax.random.key_data(jax.random.key(0)))
 
 
 def check_method(method: Method) -> Method:
@@ -90,4 +97,17 @@ def check_method(method: Method) -> Method:
             raise ValueError(f"A phase of {method.name!r} has `{flag}=True` but no `{part}`.")
         if not used and getattr(method, part) is not None:
             raise ValueError(f"{method.name!r} has a `{part}` but no phase with `{flag}=True`.")
+    if method.stored:
+        _check_stored(method)
     return method
+
+
+def _check_stored(method: Method) -> None:
+    if method.pruner is None or method.quantizer is not None:
+        raise ValueError(f"`stored` needs a pruner and no quantiser; see {method.name!r}.")
+    pruner = _any_lane(method.pruner)
+    if pruner.observe or pruner.penalty or pruner.straight_through:
+        raise ValueError(
+            f"{method.name!r} needs the gradient of every weight in every step, so weights cannot "
+            "be `stored`; leave it out."
+        )

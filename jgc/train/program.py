@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from jgc.train import stored
 from jgc.train.checkpoint import Checkpoint, fingerprint
 from jgc.train.descent import Optimiser
 from jgc.train.lanes import (
@@ -24,7 +25,7 @@ from jgc.train.lanes import (
     shardings,
     state_specs,
 )
-from jgc.train.loop import lane_program
+from jgc.train.loop import Rebuilt, lane_program
 from jgc.train.method import Method, Phase
 from jgc.train.problem import Problem
 from jgc.train.state import Lane, Start, TrainState
@@ -126,18 +127,24 @@ def train(
     if state is None:
         state, done = _blank(shapes, mesh), 0 if dense is None else dense.epochs
 
-    def build(closed):
-        return lane_program(model, task, method, optimiser, stopping, closed)[1]
+    def build(rebuilt):
+        return lane_program(model, task, method, optimiser, stopping, rebuilt)[1]
 
     programs = _Programs(build, mesh, (shapes, begun, data))
     programs.compile_s = time.perf_counter() - began
+    sizes = stored.storable(model, task) if method.stored else {}
     began, compiled_s = time.perf_counter(), programs.compile_s
     while done < method.epochs:
         begin, end = _span(method, done)
-        program = programs.without(stopping.closed(state.freeze, state.stop, begin, done))
+        closed = stopping.closed(state.freeze, state.stop, begin, done)
+        rooms = stored.rooms(sizes, state.pruned, begin, done)
+        program = programs.of(Rebuilt(closed, rooms))
         stop = stopping.cut((begin, end), done, min(done + chunk, method.epochs))
+        if method.stored:
+            stop = stored.cut((begin, end), done, stop)
         ends = placed((np.int32(done), np.int32(stop)), P(), mesh)
         state = jax.block_until_ready(program(state, begun, data, *ends))
+        stored.check_rooms(rooms, state.pruned, done, stop)
         done = stop
         if state.stop is not None and stop < end and on_host(state.stop.ended).all():
             done = end
@@ -151,23 +158,23 @@ def train(
 
 
 class _Programs:
-    """The compiled program, and those that were rebuilt without some gradients."""
+    """The compiled program, and those that were rebuilt."""
 
-    def __init__(self, build: Callable[[tuple[str, ...]], Callable], mesh, shapes: tuple):
+    def __init__(self, build: Callable[[Rebuilt], Callable], mesh, shapes: tuple):
         self._build, self._mesh, self._shapes = build, mesh, shapes
-        self._compiled: dict[tuple[str, ...], Any] = {}
+        self._compiled: dict[Rebuilt, Any] = {}
         self.compile_s, self.traces = 0.0, 0
 
-    def without(self, closed: tuple[str, ...]):
-        """The program that computes no gradients of the matrices `closed`."""
-        if closed not in self._compiled:
+    def of(self, rebuilt: Rebuilt):
+        """The program that does without what is named."""
+        if rebuilt not in self._compiled:
             began = time.perf_counter()
-            self._compiled[closed] = self._compile(closed)
+            self._compiled[rebuilt] = self._compile(rebuilt)
             self.compile_s += time.perf_counter() - began
-        return self._compiled[closed]
+        return self._compiled[rebuilt]
 
-    def _compile(self, closed: tuple[str, ...]):
-        run = self._build(closed)
+    def _compile(self, rebuilt: Rebuilt):
+        run = self._build(rebuilt)
 
         def counted(*args):
             self.traces += 1
@@ -275,6 +282,8 @@ def _identity(model, task: Problem, method: Method, optimiser, stopping, lanes, 
     described = str(model), task.metric, task.choose, method.name, method.phases, optimiser, lanes
     if stopping != Stopping():  # Checkpoints without early stopping keep their old identity.
         described = *described, stopping.named()
+    if method.stored:
+        described = *described, "stored"
     return *described, fingerprint((task.data, dense))
 
 

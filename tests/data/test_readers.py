@@ -1,5 +1,7 @@
 """Every format through the same duties, then what is special to each."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -70,8 +72,11 @@ def test_planetoid_places_test_rows_and_marks_missing_nodes(tmp_path):
 def test_pickle_of_python_2_is_read_as_latin_1():
     from jgc.data.pickles import read_pickle
 
-    # A list with the byte string "\xe9", as Python 2 wrote it.
-    assert read_pickle(b"\x80\x02]q\x00U\x01\xe9q\x01a.", "x") == ["\xe9"]
+    # The bytes of an array are text to Python 2; protocol 2 says that they are latin-1.
+    array = np.array([233, 1], np.uint8)
+    data = pickle.dumps(array, protocol=4).replace(b"C\x02\xe9\x01", b"U\x02\xe9\x01")
+    assert data.count(b"U\x02\xe9\x01") == 1
+    assert read_pickle(data, "x", np.ndarray).tolist() == [233, 1]
 
 
 def _read_tiny(tmp_path, **options):

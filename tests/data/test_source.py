@@ -131,7 +131,7 @@ def test_damaged_archive(tmp_path, server):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.txt", TEXT * 1000)
     (tmp_path / "public" / "x.zip").write_bytes(buffer.getvalue()[:-40])
-    with pytest.raises(DataError, match="x.zip .File is not a zip file"):
+    with pytest.raises(DataError, match="x.zip: truncated or damaged .File is not a zip file"):
         find_files("x", _source(server + "/x.zip"))
 
 

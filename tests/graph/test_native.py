@@ -1,5 +1,7 @@
 """The C++ kernels against numpy: types, widths, threads, and rows that are hard to sum."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 from jgc import native as library
-from jgc.graph import explain_backend, layout, native, structure
+from jgc.graph import explain_backend, layout, native, portable, structure
 from jgc.graph.product import product, resolve
 from jgc.graph.softmax import row_softmax
 from tests.graph.cases import NEEDS_KERNELS, mixed
@@ -95,6 +97,42 @@ def test_the_exponential_of_the_softmax_is_good_to_a_few_units_in_the_last_place
     wide = jnp.array([0.0, -200.0, -jnp.inf, -1.0])
     s = structure([0, 0, 0, 1], [0, 0, 0, 0], n_row=2, n_col=1)
     assert row_softmax(s, wide, backend="native")[0].tolist() == [1, 0, 0, 1]
+
+
+def kernel_calls():
+    """Every kernel: its name, the pattern, and arguments of three lanes or of one for all."""
+    s, rng = pattern(6, 6, 40), np.random.default_rng(5)  # half in row 0
+    s = structure(s.rows % 5, s.cols, n_row=6, n_col=6)  # and none in row 5
+
+    def some(*shape, lanes=3):
+        return jnp.asarray(rng.normal(size=(lanes, *shape)), jnp.float32)
+
+    by_column, by_row = (s.indptr, s.cols), (s.indptr,)
+    p, none = jnp.abs(some(40, 2)), jnp.zeros((3, 0, 2))
+    return [
+        ("product", by_column, (some(40, 2, lanes=1), some(6, 2, 5))),
+        ("product", by_column, (jnp.zeros((1, 0, 1)), some(6, 1, 5))),
+        ("max", by_column, (some(6, 2, 5) - 3,)),
+        ("dots", by_column, (some(6, 2, 5), some(6, 2, 5, lanes=1))),
+        ("entry_sum", by_row, (some(40, 5),)),
+        ("entry_max", by_row, (some(40, 5) - 3,)),
+        ("softmax", by_row, (9 * some(40, 2), some(6, 2))),
+        ("softmax", by_row, (9 * some(40, 2), none)),
+        ("softmax_gradient", by_row, (p, some(6, 2), some(40, 2), some(6, 2))),
+        ("softmax_gradient", by_row, (p, none, some(40, 2), none)),
+    ]
+
+
+def test_other_devices_compute_what_the_kernels_do():
+    calls = kernel_calls()
+    assert {name for name, *_ in calls} == {"product", *portable.FORMS}
+    for name, index, laned in calls:
+        what = {"name": name, "n_index": len(index)}
+        first = functools.partial(portable.of_lanes, **what, out=(((3,), jnp.float32),))
+        expected = jax.jit(first)(*index, *laned)
+        out = tuple((y.shape, y.dtype) for y in expected)
+        for y, z in zip(native._run.bind(*index, *laned, **what, out=out), expected, strict=True):
+            np.testing.assert_allclose(y, z, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 def test_without_kernels_the_choice_falls_on_the_next_and_says_why(monkeypatch):

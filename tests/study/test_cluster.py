@@ -56,12 +56,12 @@ def test_rows_of_pieces_are_those_of_the_study(n_worker, programs, monkeypatch, 
     whole = run_study(recipe(), tmp_path / "whole", report=lambda line: None)
     done, found = set(), []
     for piece in pieces(recipe(), n_worker):
-        for rows in outcomes(recipe(), piece, done, tmp_path / "piece", print):
+        for rows in outcomes(recipe(), piece, done, tmp_path / str(piece.seeds)):
             found += rows
     assert scores(map(check_row, found)) == scores(whole)
     keys = {row["key"] for row in whole}
     # What is there already is not trained again.
-    assert list(outcomes(recipe(), Piece(0, (0, 1)), keys, tmp_path, print)) == []
+    assert list(outcomes(recipe(), Piece(0, (0, 1)), keys, tmp_path)) == []
 
 
 def test_where_ray_is_missing(monkeypatch, tmp_path):

@@ -53,7 +53,7 @@ def test_sizes_are_those_of_the_files(both):
     todo, outcome = both
     for (level, _), row, model in zip(todo.runs, outcome.rows, outcome.models, strict=True):
         assert row["bytes_dense"] == pack.dense_bytes({"params": model.params})
-        assert row["bytes_file"] == pack.file_bytes(**packable(todo, level, model))
+        assert row["bytes_file"] == pack.file_bytes(**packable(todo, model))
         weights = [int(model.masks[f"linear{i}"]["kernel"].sum()) for i in (1, 2)]
         assert sum(weights) == round((1 - level.sparsity) * 48)
         assert row["macs"] == N_NODE * sum(weights)

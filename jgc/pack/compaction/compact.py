@@ -131,10 +131,14 @@ def _computed_with(variables: Any, masks: Any, quant, quantizer) -> Compacted:
         masks = masks["params"] if "params" in masks else masks
         full["params"] = apply_masks(full["params"], masks)
     if quant is not None:
-        grids = quantizer.grids(quant, full["params"])
-        full["params"] = quantizer.weight(quant, full["params"])
+        grids, full["params"] = _on_grids(quantizer, quant, full["params"])
         quant, quantizer = Quant(grids, quant.sites), rounded(quantizer)
     return Compacted(full, masks, quant, None if quant is None else quantizer, ())
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _on_grids(quantizer: Quantizer, quant: Quant, params: Any) -> tuple[dict[str, Grid], Any]:
+    return quantizer.grids(quant, params), quantizer.weight(quant, params)
 
 
 def _flat(tree: Any) -> dict[str, np.ndarray]:
@@ -241,9 +245,7 @@ def _agree(model: nn.Module, whole: Compacted, small: Compacted, graph: GraphsTu
     if quant is not None and any(isinstance(state, Learned) for state in quant.sites.values()):
         quant = None  # These grids belong to the nodes of another graph.
     before = np.asarray(_answers(model, whole.variables, graph, quant, whole.quantizer))
-    # These widths will hardly come again: the program is not kept.
-    program = _answers.lower(model, small.variables, graph, quant, whole.quantizer).compile()
-    after = np.asarray(program(small.variables, graph, quant))
+    after = np.asarray(_answers(model, small.variables, graph, quant, whole.quantizer))
     return np.allclose(after, before, rtol=0, atol=1e-3 * np.abs(before).max(), equal_nan=True)
 
 
@@ -255,6 +257,8 @@ def _answers(model: nn.Module, variables: Any, graph: GraphsTuple, quant, quanti
 def _with_sites(model: nn.Module, small: Compacted, graph: GraphsTuple) -> Compacted:
     """With the widths of values that learned grids count bits by."""
     assert small.quant is not None
+    if not any(isinstance(state, Learned) for state in small.quant.sites.values()):
+        return small
     places = sites(model, small.variables, graph)
 
     def now(name: str, state: Any) -> Any:

@@ -86,7 +86,7 @@ def units(model: nn.Module, variables: Any, graph: GraphsTuple) -> Units | None:
         True
     """
     shapes = {name: leaf.shape for name, leaf in named_leaves(variables).items()}
-    widths = jax.eval_shape(functools.partial(known_inputs, model), variables, graph)
+    widths = known_inputs.eval_shape(model, variables, graph)
     maps = {f"params/{path}/kernel" for path in widths}
     if any(name.endswith("/kernel") and name not in maps for name in shapes):
         return None

@@ -1,10 +1,7 @@
-"""The file of an artefact: one safetensors blob, a manifest, a digest, written all or nothing."""
+"""The file of an artefact: one safetensors blob, a manifest, a digest."""
 
 import hashlib
 import json
-import os
-import secrets
-from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
@@ -107,25 +104,3 @@ def from_bytes(file: bytes, name: str) -> tuple[dict, bytes]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"`{name}`, manifest: {error}.") from error
     return manifest, body[end:]
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Writes `data` to `path`, all or nothing: a failure leaves what was there before.
-
-    Args:
-        path: The file. Its folder must exist.
-        data: The bytes.
-
-    Raises:
-        OSError: if the folder is missing or read-only, or the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

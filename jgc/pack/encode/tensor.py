@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -93,7 +94,7 @@ def encode(
         value_name, value_bytes = values.encode(array[mask], codes=False)
     else:
         bits, grid_shape, grid_bytes = _encode_grid(path, array, grid, symmetric)
-        codes = np.asarray(quantize(jnp.asarray(array), grid, symmetric=symmetric))
+        codes = np.asarray(_quantize(array, grid, symmetric=symmetric))
         value_name, value_bytes = values.encode(codes[mask].astype(np.int64), codes=True)
     info = TensorInfo(
         path, array.dtype.name, array.shape, int(mask.sum()), bits,
@@ -174,6 +175,10 @@ def from_row(row) -> TensorInfo:
 
 def _is_count(number) -> bool:
     return type(number) is int and 0 <= number < _MOST
+
+
+# As one program: step by step every shape would compile a dozen.
+_quantize = jax.jit(quantize, static_argnames="symmetric")
 
 
 def _encode_grid(path: str, array: np.ndarray, grid: Grid, symmetric: bool):
