@@ -84,8 +84,8 @@ def train(
     Raises:
         ValueError: for no lanes, `chunk` < 1, a setting out of its range, a lane's split that the
             task does not have, a `dense` that is not the method's first phase, or a checkpoint of
-            something else in `folder`, or `folder` with several processes; devices that the
-            task's number of parts does not divide.
+            something else in `folder`. For a task over several devices: where they do not divide,
+            methods that quantise or store, a `folder` with several processes.
 
     Example:
         >>> import jgc.data, jgc.train
@@ -104,6 +104,11 @@ def train(
         raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
     if folder is not None and jax.process_count() > 1:
         raise ValueError("`folder`: checkpoints are for one process, here there are several.")
+    if task.parts is not None and (method.stored or method.quantizer is not None):
+        raise ValueError(
+            f"{method.name!r} stores weights sparsely or quantises, which are for one device: "
+            "make the `task` without `devices`."
+        )
     _check_start(dense, method)
     _check_splits(lanes, task)
     mesh = lane_mesh(len(lanes), task.n_part)

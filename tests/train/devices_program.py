@@ -46,9 +46,7 @@ def eight(*names: str) -> dict:
     variables = {n: m.init(jax.random.key(0), graph, layout) for n, m in models.items()}
 
     def all_models(task):
-        return lambda data: {
-            n: slopes(task, m, data, variables[n]) for n, m in ARCHITECTURES.items()
-        }
+        return lambda data: {n: slopes(task, m, data, variables[n]) for n, m in models.items()}
 
     specs = ((P(AXIS), P(None, AXIS)),)
     mapped = jax.shard_map(

@@ -17,7 +17,7 @@ from jgc.data import load
 from jgc.models import GCN, GIN, for_task
 from jgc.train import Method, Phase, join, lane, problem, traffic, train
 from jgc.train.lanes import lane_mesh
-from tests.train.cases import tiny_graphs, tiny_nodes
+from tests.train.cases import qat, tiny_graphs, tiny_nodes
 
 LANES = [lane(0, sparsity=0.5), lane(1, split=1, sparsity=0.5)]
 PROGRAM = Path(__file__).with_name("devices_program.py")
@@ -26,6 +26,8 @@ PRUNED = Method(
     (Phase(3), Phase(2, prune=True)),
     lambda sparsity, key: prune.METHODS["global"](sparsity, key=key),
 )
+
+STORED = PRUNED._replace(name="stored", stored=True)
 
 
 def model(architecture=None):
@@ -98,6 +100,14 @@ def test_tasks_that_are_not_dealt_say_so():
         problem(tiny_graphs(), devices=2)
     with pytest.raises(ValueError, match="`devices` = 3 must divide the number of devices.* is 2"):
         lane_mesh(1, 3)
+
+
+def test_what_wants_one_device_says_so():
+    task = problem(tiny_nodes(), devices=2)
+    for case in ("qat", "stored"):
+        method = PRUNED._replace(name=case, quantizer=qat) if case == "qat" else STORED
+        with pytest.raises(ValueError, match="which are for one device: make the `task` without"):
+            train(model(), task, method, LANES)
 
 
 def test_wrong_addresses_are_errors():
