@@ -147,7 +147,7 @@ def run_job(
     models = [
         jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(job.runs))
     ]
-    meter = Meter(job.plan.model, task, job.method) if measure else None
+    meter = Meter(job.plan.model, on_one_device(job), job.method) if measure else None
     variables = {"params": models[0].params, **models[0].stats}
     found = products(job.plan.model, variables, whole(job.dataset))
     rows, costs = [], {}
@@ -226,10 +226,20 @@ def problem_of(dataset: Dataset, plan: Plan) -> Callable[[], Problem]:
             choose=settings.choose,
             batch_size=plan.batch_size,
             parts=settings.parts or 1,
+            devices=settings.devices or 1,
+            wire=settings.wire or "float32",
             guess_weights=None if power is None else rising(power, plan.epochs),
         )
 
     return made
+
+
+def on_one_device(job: Job) -> Problem:
+    """The task of a job where a finished model runs: on the whole graph."""
+    if job.task.parts is None:
+        return job.task
+    settings = job.plan.settings.model_copy(update={"devices": None})
+    return problem_of(job.dataset, job.plan._replace(settings=settings))()
 
 
 def _begun(job: Job, dense: Job, state: TrainState) -> Start | None:
