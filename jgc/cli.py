@@ -134,12 +134,22 @@ def study(
     only: Annotated[
         str | None, typer.Option(help='Run a part of it, e.g. "cora link" or "bbbp global".')
     ] = None,
+    executor: Annotated[
+        str, typer.Option(help='"here", or "ray": spread over the CPUs of a Ray cluster.')
+    ] = "here",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster, HOST:PORT or auto; else a local one.")
+    ] = None,
 ) -> None:
     """Run a recipe and write rows, tables, figures and report.html."""
     from jgc.study.progress import Progress
     from jgc.study.recipe import load_recipe, named_recipe
     from jgc.study.store import Store
 
+    if executor not in ("here", "ray") or (address and executor == "here"):
+        raise ValueError(
+            f"`--executor` must be here or ray, got {executor!r}; `--address` goes with ray."
+        )
     is_file = source.endswith(".toml") or os.sep in source
     recipe = load_recipe(Path(source)) if is_file else named_recipe(source)
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
@@ -155,13 +165,17 @@ def study(
     if not (is_file and kept.exists() and kept.samefile(source)):  # Its comments would be lost.
         write_atomic(kept, recipe.to_toml().encode())
 
-    from jgc.study.runner import run_study
-
     recipe = recipe if only is None else recipe.only(only)
     with Progress(recipe.n_rows) as progress:
-        run_study(
-            recipe, folder, resume=resume, seeds=seeds, report=progress.line, status=progress.status
-        )
+        told = {"resume": resume, "report": progress.line, "status": progress.status}
+        if executor == "ray":
+            from jgc.study.cluster import run_on_ray
+
+            run_on_ray(recipe, folder, address=address, **told)
+        else:
+            from jgc.study.runner import run_study
+
+            run_study(recipe, folder, seeds=seeds, **told)
     _show(folder)
 
 

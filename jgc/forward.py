@@ -9,7 +9,9 @@ from jax import Array
 
 from jgc.graph import GraphsTuple, Layout
 from jgc.graph import layout as layout_of
+from jgc.graph.exchange import Ledger, begun, owing, shared
 from jgc.models.layers import Site
+from jgc.models.part import over_parts
 from jgc.prune import apply_masks
 from jgc.quant import Nodes, Place
 
@@ -39,7 +41,8 @@ def apply(
         masks: Same structure as the parameters, bool, True = kept; `None` keeps all.
         quant: State of `quantizer`, from `quantizer.init`.
         quantizer: From `jgc.quant`, needed where `quant` is given.
-        layout: Of the graph, from `jgc.graph.layout`; made on the spot where it is `None`.
+        layout: Of the graph, from `jgc.graph.layout`; made on the spot where it is `None`. With
+            that of a part (`jgc.graph.cut`), inside `shard_map`, all parts answer as one graph.
         train: Dropout on, batch statistics of this batch, ranges observed. Static.
         rngs: Keys; `{"dropout": key}` is needed in training, and serves stochastic quantisers.
         mutable: Collections whose updates are wanted, as in flax: `("batch_stats",)`.
@@ -49,7 +52,7 @@ def apply(
         `(out, quant, updates)`.
 
     Raises:
-        ValueError: if `quant` comes without `quantizer`.
+        ValueError: if `quant` comes without `quantizer`, or with a part of a graph.
 
     Example:
         >>> import jax.numpy as jnp
@@ -75,7 +78,11 @@ def apply(
             layout = layout_of(graph) if layout is None else layout
             quantizer = quantizer.on(_nodes(layout), dict(rngs or {}).get("dropout"))
     visit = _Visitor(quantizer, quant, train, dict(rngs or {}).get("dropout"))
-    with nn.intercept_methods(visit):
+    if layout is not None and layout.part is not None:
+        if quant is not None:
+            raise ValueError("`quant` needs a whole graph: ranges are not shared between devices.")
+        weights, layout = shared(weights), begun(layout)
+    with nn.intercept_methods(visit), over_parts(layout):
         result = model.apply(
             variables | {"params": weights}, graph, layout,
             train=train, rngs=dict(rngs or {}), mutable=list(mutable) or False,
@@ -123,6 +130,36 @@ def sites(
     with nn.intercept_methods(record):
         jax.eval_shape(lambda v: model.apply(v, graph, layout), variables)
     return seen
+
+
+def exchanges(
+    model: nn.Module, params: Any, graph: GraphsTuple, layout: Layout
+) -> list[tuple[int, int, int]]:
+    """What a device sends in a forward pass over a part of a graph, without running it.
+
+    Args:
+        model: A Linen module.
+        params: Its parameters or variables.
+        graph: A part, from `jgc.graph.cut`.
+        layout: Of it.
+
+    Returns:
+        `(n_part, n_send, width)` of each exchange in the order of the pass; a gradient sends the
+        same back. Empty for a whole graph.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> from jgc.models import GCN
+        >>> import jax.numpy as jnp
+        >>> graph, model = from_edges([0], [1], nodes=jnp.eye(2)), GCN(hidden=4, out=2)
+        >>> exchanges(model, model.init(jax.random.key(0), graph), graph, layout(graph))
+        []
+    """
+    if layout.part is None:
+        return []
+    ledger = Ledger(None)
+    jax.eval_shape(lambda: apply(model, params, graph, layout=owing(layout, ledger)))
+    return ledger.shapes
 
 
 class _Visitor:

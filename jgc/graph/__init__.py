@@ -5,6 +5,8 @@
 """
 
 from jgc.graph.aggregate import aggregate as aggregate
+from jgc.graph.aggregate import at_receivers as at_receivers
+from jgc.graph.aggregate import at_senders as at_senders
 from jgc.graph.aggregate import edge_softmax as edge_softmax
 from jgc.graph.aggregate import edge_softmax_with_self as edge_softmax_with_self
 from jgc.graph.aggregate import pool as pool
@@ -36,6 +38,8 @@ from jgc.graph.edges import in_degree as in_degree
 from jgc.graph.edges import normalised_weights as normalised_weights
 from jgc.graph.edges import out_degree as out_degree
 from jgc.graph.edges import remove_self_loops as remove_self_loops
+from jgc.graph.exchange import Ledger as Ledger
+from jgc.graph.exchange import Part as Part
 from jgc.graph.features import SparseRows as SparseRows
 from jgc.graph.features import repeat_rows as repeat_rows
 from jgc.graph.features import sparse_rows as sparse_rows
@@ -48,6 +52,9 @@ from jgc.graph.layout import explain_backend as explain_backend
 from jgc.graph.layout import graph_mask as graph_mask
 from jgc.graph.layout import layout as layout
 from jgc.graph.layout import node_mask as node_mask
+from jgc.graph.partition import partition as partition
+from jgc.graph.parts import Parts as Parts
+from jgc.graph.parts import cut as cut
 from jgc.graph.product import at_cols as at_cols
 from jgc.graph.product import at_rows as at_rows
 from jgc.graph.product import edge_sum as edge_sum

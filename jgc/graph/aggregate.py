@@ -8,8 +8,9 @@ from jax import Array
 
 from jgc.graph import native
 from jgc.graph.codes import as_operand
+from jgc.graph.exchange import arrived
 from jgc.graph.layout import Layout
-from jgc.graph.product import at_cols, edge_max, edge_sum, product, resolve
+from jgc.graph.product import at_cols, at_rows, edge_max, edge_sum, product, resolve
 from jgc.graph.softmax import row_softmax
 from jgc.graph.structure import Structure
 
@@ -52,6 +53,7 @@ def aggregate(
     operand = as_operand(values)
     if (
         operand is not None
+        and layout.part is None
         and operand.has_one_grid
         and weights is None
         and reduce in ("sum", "mean")
@@ -62,11 +64,34 @@ def aggregate(
                 return total
             return total * (1.0 / jnp.maximum(layout.in_degree, 1))[:, None]
     values = jnp.asarray(values)
-    received = reduce_over(layout.edges, values, weights, reduce, layout.backend)
+    columns = _columns(values, layout)
+    received = reduce_over(layout.edges, columns, weights, reduce, layout.backend)
     if own is None:
         return received
     own = jnp.asarray(own)
     return received + own.reshape(*own.shape, *[1] * (values.ndim - own.ndim)) * values
+
+
+def at_senders(values: Array, layout: Layout) -> Array:
+    """The sender's value at each edge, `[n_node, ...] -> [n_edge, ...]` in layout order.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> at_senders(jnp.array([5.0, 6.0]), layout(from_edges([0, 1], [1, 1]))).tolist()
+        [5.0, 6.0]
+    """
+    return at_cols(layout.edges, _columns(values, layout), layout.backend)
+
+
+def at_receivers(values: Array, layout: Layout) -> Array:
+    """The receiver's value at each edge, `[n_node, ...] -> [n_edge, ...]` in layout order.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> at_receivers(jnp.array([5.0, 6.0]), layout(from_edges([0, 1], [1, 1]))).tolist()
+        [6.0, 6.0]
+    """
+    return at_rows(layout.edges, values, layout.backend)
 
 
 def pool(values: Array, layout: Layout, reduce: str = "sum") -> Array:
@@ -84,7 +109,12 @@ def pool(values: Array, layout: Layout, reduce: str = "sum") -> Array:
         >>> from jgc.graph import from_edges, layout
         >>> pool(jnp.array([[1.0], [3.0]]), layout(from_edges([0], [1])), "mean").tolist()
         [[2.0]]
+
+    Raises:
+        ValueError: for a part of a graph.
     """
+    if layout.part is not None:
+        raise ValueError("`pool` is for whole graphs; the nodes of this one lie on many devices.")
     return reduce_over(layout.members, values, None, reduce, layout.backend)
 
 
@@ -127,6 +157,13 @@ def edge_softmax_with_self(scores: Array, own: Array, layout: Layout) -> tuple[A
     edges, selves = row_softmax(layout.edges, scores, own, layout.backend)
     assert selves is not None
     return edges, selves
+
+
+def _columns(values: Array, layout: Layout) -> Array:
+    """A value for each column of the edges: on one device those of the nodes."""
+    if layout.part is None:
+        return values
+    return arrived(values, layout.part, layout.backend)
 
 
 def reduce_over(

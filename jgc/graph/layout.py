@@ -10,6 +10,7 @@ from jax import Array
 from jax.core import Tracer
 
 from jgc.graph.choice import FEATURES, STEPS, BackendChoice, choose
+from jgc.graph.exchange import Part
 from jgc.graph.graphs_tuple import GraphsTuple
 from jgc.graph.product import resolve
 from jgc.graph.structure import (
@@ -37,6 +38,8 @@ class Layout:
         graph_mask: True for real graphs, bool `[n_graph]`.
         loops: Number of self loops of each node, float32 `[n_node]`.
         backend: Back end of the aggregation. Static.
+        part: Of a part of a graph that lies on several devices: what it needs of the others, which
+            are further columns of `edges` (`jgc.graph.cut`). `None` for a whole graph.
 
     Example:
         >>> from jgc.graph import from_edges
@@ -53,6 +56,7 @@ class Layout:
     graph_mask: Array
     loops: Array
     backend: str = dataclasses.field(default="segment", metadata={"static": True})
+    part: Part | None = None
 
     @property
     def n_node(self) -> int:

@@ -205,6 +205,9 @@ _edge_sum.defvjp(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 2))
 def _gather(backend: str, pattern: Structure, rows: bool, x: Array) -> Array:
+    n, ends = (pattern.n_row, "rows") if rows else (pattern.n_col, "columns")
+    if x.shape[0] != n:  # A gather would clamp what lies beyond without a word.
+        raise ValueError(f"`x` has {x.shape[0]} rows; the pattern has {n} {ends}.")
     return x[pattern.rows if rows else pattern.cols]
 
 

@@ -13,7 +13,7 @@ from jgc.graph.features import SparseRows
 Values = TypeVar("Values", Array, SparseRows)
 
 
-def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
+def hash_bits(key: Array, shape: tuple[int, ...], rows: Array | None = None) -> Array:
     """Random 32-bit words: a hash of the position, keyed by a jax key.
 
     The words of the key are two seeds; each position then costs a dozen integer operations, against
@@ -23,6 +23,7 @@ def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
     Args:
         key: A jax key. Fold in a counter or split for each call.
         shape: Of the result; fewer than 2^32 positions.
+        rows: Which rows of a larger whole these are, integers `[shape[0]]`; `None` for all of it.
 
     Returns:
         uint32 `[*shape]`, the same for the same key on every device.
@@ -39,17 +40,23 @@ def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
     data = jax.random.key_data(key)
     seeds = data[..., 0], data[..., -1]
     # iota beyond one axis costs nothing: XLA computes positions where they are used.
-    position = jax.lax.iota(jnp.uint32, int(np.prod(shape))).reshape(shape)
+    if rows is None:
+        position = jax.lax.iota(jnp.uint32, int(np.prod(shape))).reshape(shape)
+    else:
+        width = int(np.prod(shape[1:]))
+        first = rows.astype(jnp.uint32)[:, None] * np.uint32(width)
+        position = (first + jax.lax.iota(jnp.uint32, width)[None]).reshape(shape)
     return _finalise(_finalise(position * np.uint32(0x9E3779B9) ^ seeds[0]) ^ seeds[1])
 
 
-def dropout(x: Values, rate: float | Array, key: Array) -> Values:
+def dropout(x: Values, rate: float | Array, key: Array, rows: Array | None = None) -> Values:
     """Zeros each entry with probability `rate` and scales the rest by `1 / (1 - rate)`.
 
     Args:
         x: Values `[*shape]`, or sparse rows, of which only stored entries need a random number.
         rate: Probability in `[0, 1)`; may be traced.
         key: A jax key.
+        rows: As in `hash_bits`: rows (or stored entries) keep what they get as part of the whole.
 
     Returns:
         As `x`.
@@ -65,9 +72,9 @@ def dropout(x: Values, rate: float | Array, key: Array) -> Values:
     if not isinstance(rate, Tracer) and not 0 <= float(rate) < 1:
         raise ValueError(f"`rate` is a probability in [0, 1), got {rate}.")
     if isinstance(x, SparseRows):
-        return x._replace(values=dropout(x.values, rate, key))
+        return x._replace(values=dropout(x.values, rate, key, rows))
     threshold = jnp.asarray(rate * 2.0**32, jnp.float32).astype(jnp.uint32)
-    return jnp.where(hash_bits(key, x.shape) >= threshold, x / (1 - rate), 0)
+    return jnp.where(hash_bits(key, x.shape, rows) >= threshold, x / (1 - rate), 0)
 
 
 def _finalise(x: Array) -> Array:

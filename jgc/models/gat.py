@@ -9,8 +9,8 @@ from jgc.graph import (
     Layout,
     SparseRows,
     aggregate,
-    at_cols,
-    at_rows,
+    at_receivers,
+    at_senders,
     edge_softmax_with_self,
 )
 from jgc.graph import layout as layout_of
@@ -67,8 +67,7 @@ class GATConv(nn.Module):
             self.dots(h, self.param(name, nn.initializers.glorot_uniform(), shape)[0])
             for name in ("att_source", "att_target")
         )
-        edges, backend = layout.edges, layout.backend
-        scores = at_cols(edges, source, backend) + at_rows(edges, target, backend)
+        scores = at_senders(source, layout) + at_receivers(target, layout)
         return scores, source + target
 
     def dots(self, h: Array, vectors: Array) -> Array:

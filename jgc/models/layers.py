@@ -101,7 +101,12 @@ class Dropout(nn.Module):
         """Drops entries when `train`, with the rng stream `"dropout"`."""
         if not train or self.rate == 0:
             return x
-        return dropout(x, self.rate, self.make_rng("dropout"))
+        return dropout(x, self.rate, self.make_rng("dropout"), self.rows(x))
+
+    def rows(self, x: Values) -> Array | None:
+        """Which rows of a whole graph those of `x` are; `jgc.models.part` answers in its place."""
+        del x
+        return None
 
 
 class BatchNorm(nn.Module):
@@ -129,15 +134,19 @@ class BatchNorm(nn.Module):
         if not isinstance(x, Pending):  # Integers are finite.
             x = jnp.where(mask[:, None], x, 0)
         if train:
-            n = jnp.maximum(mask.sum(), 1)
+            n = jnp.maximum(self.total(mask.sum()), 1)
             share = (mask / n)[None].astype(x.dtype)
-            mean = jnp.matmul(share, x, precision="highest")
-            var = jnp.matmul(share, (x - mean) ** 2, precision="highest")
+            mean = self.total(jnp.matmul(share, x, precision="highest"))
+            var = self.total(jnp.matmul(share, (x - mean) ** 2, precision="highest"))
             if not self.is_initializing():
                 unbiased = var[0] * n / jnp.maximum(n - 1, 1)
                 running_mean.value = 0.9 * running_mean.value + 0.1 * mean[0]
                 running_var.value = 0.9 * running_var.value + 0.1 * unbiased
         return (x - mean) * (jax.lax.rsqrt(var + 1e-5) * scale[None]) + bias[None]
+
+    def total(self, x: Array) -> Array:
+        """The sum over all parts of a graph; `jgc.models.part` answers in its place."""
+        return x
 
 
 class MLP2(nn.Module):

@@ -57,12 +57,12 @@ class Trainer:
         self.name = f"{data.name} {data.task} {data.splits[0].name} {base.model}"
         # The lines of a study tell test scores, which nobody who searches should look at.
         self._runner = Runner(
-            folder, seeds, report=lambda line: None, status=lambda text, _: status(text)
+            folder, range(seeds), report=lambda line: None, status=lambda text, _: status(text)
         )
 
     def dense(self) -> Candidate:
         """The dense model at its own width, which everything is compared with."""
-        (job,) = jobs_of(self._reference, self._data, self._seeds)
+        (job,) = jobs_of(self._reference, self._data, range(self._seeds))
         self._runner.run(job)
         return self._candidates(job, Structure(self.hidden, "dense"))[0]
 
@@ -81,7 +81,7 @@ class Trainer:
         """A candidate with all seeds. Those that are there run along, for their models."""
         structure, level, _ = candidate
         run = structure.run(self._base, level)
-        (job,) = jobs_of(run, self._data, self._seeds)
+        (job,) = jobs_of(run, self._data, range(self._seeds))
         outcome = self._runner.run(job, again=True)
         assert outcome is not None
         (candidate,) = self._candidates(job, structure)
@@ -103,7 +103,7 @@ class Trainer:
         return self._base.model_copy(update={"method": (DENSE,)})
 
     def _job(self, structure: Structure) -> Job:
-        (job,) = jobs_of(structure.run(self._base), self._data, min(SEEDS, self._seeds))
+        (job,) = jobs_of(structure.run(self._base), self._data, range(min(SEEDS, self._seeds)))
         return job
 
     def _candidates(self, job: Job, structure: Structure) -> list[Candidate]:

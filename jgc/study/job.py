@@ -96,10 +96,20 @@ def problem_of(dataset: Dataset, plan: Plan) -> Callable[[], Problem]:
             choose=settings.choose,
             batch_size=plan.batch_size,
             parts=settings.parts or 1,
+            devices=settings.devices or 1,
+            wire=settings.wire or "float32",
             guess_weights=None if power is None else rising(power, plan.epochs),
         )
 
     return made
+
+
+def on_one_device(job: Job) -> Problem:
+    """The task of a job where a finished model runs: on the whole graph."""
+    if job.task.parts is None:
+        return job.task
+    settings = job.plan.settings.model_copy(update={"devices": None})
+    return problem_of(job.dataset, job.plan._replace(settings=settings))()
 
 
 def _said(phase: Phase) -> dict[str, Any]:

@@ -63,6 +63,10 @@ class Settings(Table):
     metric: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
     choose: Annotated[StrictStr | None, Field(min_length=1, description="a name in quotes")] = None
     parts: Count = None
+    devices: Count = None
+    wire: Annotated[Literal["float32", "int8"] | None, Field(description='"float32" or "int8"')] = (
+        None
+    )
     kfac_damping: Step = None
     guess_power: Step = None
     patience: Count = None

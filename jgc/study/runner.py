@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,10 @@ def run_study(
         OSError: if rows cannot be written; those already there stay.
     """
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
-    _check(recipe)
-    runner = Runner(folder, recipe.seeds, measure=recipe.measure, report=report, status=status)
+    check(recipe)
+    runner = Runner(
+        folder, range(recipe.seeds), measure=recipe.measure, report=report, status=status
+    )
     if runner.store.rows() and not resume:
         raise ValueError(
             f"{folder} already holds {len(runner.store.rows())} rows: resume, or move on."
@@ -81,7 +83,7 @@ class Runner:
 
     Args:
         folder: Where rows and checkpoints go.
-        seeds: Of every dense training: those of its jobs, or more.
+        seeds: Of every dense training: those of its jobs, or more of them.
         measure: As of `run_job`.
         report: Called with a line for every finished job.
         status: Called every few epochs with what is going on and the rows done since the last call.
@@ -90,7 +92,7 @@ class Runner:
     def __init__(
         self,
         folder: str | Path,
-        seeds: int,
+        seeds: Sequence[int],
         *,
         measure: bool = False,
         report: Callable[[str], None] = print,
@@ -141,11 +143,12 @@ class Runner:
         _forget(self._folder, self._titles)
 
 
-def jobs(recipe: Recipe) -> Iterator[Job]:
+def jobs(recipe: Recipe, seeds: Sequence[int] | None = None) -> Iterator[Job]:
     """The jobs of a recipe, in order; each data set is loaded when its turn comes.
 
     Args:
         recipe: From `jgc.study.load_recipe`.
+        seeds: Some of the recipe's; by default all.
 
     Yields:
         A `Job` for every (data set, model, method).
@@ -158,8 +161,9 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
         >>> [job.title for job in jobs(named_recipe("quickstart").with_seeds(1))][0]
         'sbm node gcn dense'
     """
+    seeds = range(recipe.seeds) if seeds is None else seeds
     for run in recipe.run:
-        yield from jobs_of(run, dataset_of(run), recipe.seeds)
+        yield from jobs_of(run, dataset_of(run), seeds)
 
 
 def dataset_of(run: Run) -> Dataset:
@@ -167,7 +171,7 @@ def dataset_of(run: Run) -> Dataset:
     return load(run.dataset, task=_task(run), split=run.split, n_splits=run.splits)
 
 
-def jobs_of(run: Run, dataset: Dataset, seeds: int) -> Iterator[Job]:
+def jobs_of(run: Run, dataset: Dataset, seeds: Sequence[int]) -> Iterator[Job]:
     """The jobs of one run of a recipe, on its data set."""
     ready = plan(dataset, run.model, run.settings)
     task = problem_of(dataset, ready)
@@ -177,12 +181,12 @@ def jobs_of(run: Run, dataset: Dataset, seeds: int) -> Iterator[Job]:
             model_name=run.model,
             plan=ready,
             method=ready.method(method),
-            runs=tuple((level, seed) for level in method.levels for seed in range(seeds)),
+            runs=tuple((level, seed) for level in method.levels for seed in seeds),
             problem=task,
         )
 
 
-def _check(recipe: Recipe) -> None:
+def check(recipe: Recipe) -> None:
     """What cannot run is told before the first hour of training, not after it.
 
     First all words, which takes no time; then every data set is loaded and shown to its model.
@@ -262,13 +266,13 @@ class _Dense:
     stays in memory: the next method mostly asks for the same.
     """
 
-    def __init__(self, folder: Path, seeds: int, report: Callable[[str], None]):
+    def __init__(self, folder: Path, seeds: Sequence[int], report: Callable[[str], None]):
         self._folder, self._seeds, self._report = folder, seeds, report
         self._last: tuple[Path, TrainState] | None = None
 
     def of(self, job: Job) -> tuple[Job, TrainState] | None:
         """The dense job that goes with a job, and what it left; `None` where nobody asks for it."""
-        runs = tuple((Level(), seed) for seed in range(self._seeds))
+        runs = tuple((Level(), seed) for seed in self._seeds)
         plain = dataclasses.replace(_plain(job), runs=runs)
         place = _place(self._folder, plain)
         begins_dense = job.method.phases[:1] == plain.method.phases and job.method != plain.method

@@ -11,7 +11,7 @@ import numpy as np
 
 from jgc.pack.operations import products, whole
 from jgc.study.facts import achieved, epochs, sizes, train_flops
-from jgc.study.job import Job, packable
+from jgc.study.job import Job, on_one_device, packable
 from jgc.study.measure import Meter
 from jgc.study.method import Level
 from jgc.study.rows import FIELDS
@@ -65,7 +65,7 @@ def run_job(
     models = [
         jax.tree.map(lambda a, i=i: a[i], trained.state.best.model) for i in range(len(job.runs))
     ]
-    meter = Meter(job.plan.model, task, job.method) if measure else None
+    meter = Meter(job.plan.model, on_one_device(job), job.method) if measure else None
     variables = {"params": models[0].params, **models[0].stats}
     found = products(job.plan.model, variables, whole(job.dataset))
     rows, costs = [], {}

@@ -4,6 +4,7 @@ from jgc.train.checkpoint import Checkpoint as Checkpoint
 from jgc.train.descent import Optimiser as Optimiser
 from jgc.train.grades import FreezeState as FreezeState
 from jgc.train.grades import GradES as GradES
+from jgc.train.join import join as join
 from jgc.train.kfac import Kfac as Kfac
 from jgc.train.loop import lane_program as lane_program
 from jgc.train.losses import LOSSES as LOSSES
@@ -28,3 +29,5 @@ from jgc.train.state import Start as Start
 from jgc.train.state import TrainState as TrainState
 from jgc.train.stopping import Stopping as Stopping
 from jgc.train.stopping import StopState as StopState
+from jgc.train.traffic import Traffic as Traffic
+from jgc.train.traffic import traffic as traffic

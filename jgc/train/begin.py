@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.forward import sites
+from jgc.forward import exchanges, sites
+from jgc.graph import GraphsTuple, Layout
 from jgc.train.descent import Descent, Optimiser, learned_leaves
 from jgc.train.kfac import blank
 from jgc.train.method import Method, is_straight_through
@@ -66,7 +67,16 @@ def init_state(
         val=history,
         test=history,
         pruned=blank_log(model.masks, method.epochs),
+        owed=nothing_owed(architecture, {"params": params, **variables}, graph, layout),
     )
+
+
+def nothing_owed(architecture, variables, graph: GraphsTuple, layout: Layout):
+    """What int8 exchanges owe before the first; `None` where nothing is exchanged so."""
+    if layout.part is None or layout.part.wire == "float32":
+        return None
+    shapes = exchanges(architecture, variables, graph, layout)
+    return tuple((jnp.zeros(shape), jnp.zeros(shape)) for shape in shapes)
 
 
 def fresh_moments(optimiser: Optimiser, method: Method, params, quant):

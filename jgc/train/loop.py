@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jgc.forward import apply
+from jgc.graph.exchange import owing
 from jgc.prune import Pruner, apply_masks
 from jgc.train import stored
 from jgc.train.begin import (
@@ -263,21 +264,23 @@ class _Stage(NamedTuple):
         quantizer, pruner = self._quantizer(lane), self._pruner(lane)
         inside = self._pruning(epoch)
 
-        def loss_of(params, learned):
+        def loss_of(params, learned, owed):
             params = self._without_closed(params)
             quant = with_leaves(state.model.quant, learned)
             model = state.model._replace(params=params, quant=quant)
             if pruner is not None and pruner.straight_through:
                 model = model._replace(params=through(params, model.masks), masks=None)
-            out, model, own = self._forward(model, quantizer, graph, layout, key)
+            out, model, own = self._forward(model, quantizer, graph, owing(layout, owed), key)
             cost = 0.0 if quantizer is None else quantizer.cost(model.quant)
             loss = self.task.loss(out, target) + own + cost
             return loss + penalty(pruner, state, params, inside), (loss, model)
 
         def descend(state):
             params, masks = state.model.params, state.model.masks
-            free = params, learned_leaves(quantizer, state.model.quant)
-            (_, (loss, model)), (grads, slopes) = jax.value_and_grad(loss_of, (0, 1), True)(*free)
+            free = params, learned_leaves(quantizer, state.model.quant), state.owed
+            step = jax.value_and_grad(loss_of, (0, 1, 2), has_aux=True)
+            # The "gradient" by what is owed is what is owed next: see `swap_bytes`.
+            (_, (loss, model)), (grads, slopes, owed) = step(*free)
             state = observed(pruner, state, grads, inside)
             descent = descent_of(self.optimiser, self.method, rate, lane.l2)
             opt_state = self._curved(state.opt_state, loss_of, free, layout, target, epoch)
@@ -291,7 +294,8 @@ class _Stage(NamedTuple):
             opt_state = opt_state._replace(params=moments)
             quant, opt_state = descent.quant(slopes, opt_state, model.quant, quantizer)
             model = model._replace(params=params, quant=quant, masks=masks)
-            return state._replace(model=model, opt_state=opt_state, freeze=freeze), loss
+            state = state._replace(model=model, opt_state=opt_state, freeze=freeze, owed=owed)
+            return state, loss
 
         if self.task.steps == 1 and all(phase.rate for phase in self.phases):
             return descend(state)

@@ -21,10 +21,19 @@ def cross_entropy(logits: Array, labels: Array, mask: Array) -> Array:
         >>> round(float(cross_entropy(jnp.zeros((1, 2)), jnp.array([1]), jnp.ones(1, bool))), 4)
         0.6931
     """
+    return jnp.where(mask, surprise(logits, labels), 0).sum() / jnp.maximum(mask.sum(), 1)
+
+
+def surprise(logits: Array, labels: Array) -> Array:
+    """Softmax cross entropy of each item, `[n, n_class]` and `[n]` to `[n]`.
+
+    Example:
+        >>> surprise(jnp.zeros((1, 2)), jnp.array([1])).round(4).tolist()
+        [0.6930999755859375]
+    """
     # Against one-hot labels: the gradient of picking one logit by number would be a scatter.
     hit = jax.nn.one_hot(labels, logits.shape[-1])
-    each = jax.nn.logsumexp(logits, -1) - (logits * hit).sum(-1)
-    return jnp.where(mask, each, 0).sum() / jnp.maximum(mask.sum(), 1)
+    return jax.nn.logsumexp(logits, -1) - (logits * hit).sum(-1)
 
 
 def self_training(logits: Array, labels: Array, mask: Array, others: Array, weight: Array) -> Array:

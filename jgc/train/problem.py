@@ -8,6 +8,7 @@ from jgc.train.graph_problem import batch_budget as batch_budget
 from jgc.train.graph_problem import graph_problem
 from jgc.train.link_problem import link_problem
 from jgc.train.node_problem import node_problem
+from jgc.train.part_problem import check_parts, part_problem
 from jgc.train.row_problem import row_problem
 from jgc.train.task import FITTING as FITTING
 from jgc.train.task import Problem as Problem
@@ -27,6 +28,8 @@ def problem(
     guess_weights: Array | None = None,
     seed: int = 0,
     backend: str = "auto",
+    devices: int = 1,
+    wire: str = "float32",
 ) -> Problem:
     """Turns a data set into a `Problem`.
 
@@ -48,13 +51,19 @@ def problem(
             `[n_epoch]`; the last holds from then on.
         seed: Of the shuffling and the parts.
         backend: Of the aggregation, see `jgc.graph.layout`.
+        devices: Over how many the nodes are dealt (node tasks with classes): all of a graph that is
+            too large for one takes part in every step. Dropout, batch norm and normalisation are
+            those of the whole graph.
+        wire: How node values travel between devices: `"float32"`, or `"int8"` with a scale a row
+            and error feedback.
 
     Returns:
         The `Problem`.
 
     Raises:
         ValueError: for a metric that does not fit the labels, sizes below 1, guesses where there
-            are no classes of nodes, or batches of nodes that have edges.
+            are no classes of nodes, batches of nodes that have edges, or several devices for a
+            task that cannot be dealt to them.
 
     Example:
         >>> import jgc.data
@@ -63,7 +72,7 @@ def problem(
     """
     check_metrics(dataset, metric, choose)
     metric = metric or dataset.metric
-    for name, count in (("shuffles", shuffles), ("parts", parts)):
+    for name, count in (("shuffles", shuffles), ("parts", parts), ("devices", devices)):
         if count < 1:
             raise ValueError(f"`{name}` must be >= 1, got {count}.")
     if guess_weights is not None and (dataset.task, dataset.kind) != ("node", "class"):
@@ -73,6 +82,13 @@ def problem(
         )
     if batch_size is not None:
         _check_batches(dataset, batch_size, guess_weights)
+    if devices > 1:
+        if batch_size is not None or guess_weights is not None:
+            raise ValueError("`devices` > 1 goes with neither `batch_size` nor `guess_weights`.")
+        for word in filter(None, (metric, choose)):
+            check_parts(dataset, word, devices)
+        made = part_problem(dataset, metric, devices, wire, seed, backend)
+        return made._replace(choose=choose)
     if dataset.task == "link":
         made = link_problem(dataset, metric, parts, seed, backend)
     elif dataset.task == "graph":

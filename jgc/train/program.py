@@ -9,11 +9,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jgc.train import stored
 from jgc.train.checkpoint import Checkpoint, fingerprint
 from jgc.train.descent import Optimiser
-from jgc.train.lanes import everywhere, fill, lane_mesh, on_lanes, over_lanes
+from jgc.train.lanes import (
+    data_specs,
+    fill,
+    lane_mesh,
+    on_host,
+    over_lanes,
+    placed,
+    shardings,
+    state_specs,
+)
 from jgc.train.loop import Rebuilt, lane_program
 from jgc.train.method import Method, Phase
 from jgc.train.problem import Problem
@@ -77,7 +88,8 @@ def train(
     Raises:
         ValueError: for no lanes, `chunk` < 1, a setting out of its range, a lane's split that the
             task does not have, a `dense` that is not the method's first phase, or a checkpoint of
-            something else in `folder`.
+            something else in `folder`. For a task over several devices: where they do not divide,
+            methods that quantise or store, a `folder` with several processes.
 
     Example:
         >>> import jgc.data, jgc.train
@@ -94,26 +106,35 @@ def train(
         raise ValueError("`lanes` is empty; give at least one `lane(seed)`.")
     if chunk < 1:
         raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
+    if folder is not None and jax.process_count() > 1:
+        raise ValueError("`folder`: checkpoints are for one process, here there are several.")
+    if task.parts is not None and (method.stored or method.quantizer is not None):
+        raise ValueError(
+            f"{method.name!r} stores weights sparsely or quantises, which are for one device: "
+            "make the `task` without `devices`."
+        )
     _check_start(dense, method)
     _check_splits(lanes, task)
-    mesh = lane_mesh(len(lanes))
+    mesh = lane_mesh(len(lanes), task.n_part)
     begun = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), dense
     begun, n_lane = fill(begun, mesh)
     init, _ = lane_program(model, task, method, optimiser, stopping)
-    begun = jax.device_put(begun, on_lanes(mesh))
-    data = jax.device_put(task.data, everywhere(mesh))
+    begun = placed(begun, P("lane"), mesh)
+    data = placed(task.data, data_specs(mesh), mesh)
     began = time.perf_counter()
-    shapes = jax.eval_shape(jax.vmap(init, in_axes=(0, None)), begun[0], data)
+    first = over_lanes(lambda _, begun, data: init(begun[0], data), mesh)
+    shapes = jax.eval_shape(first, TrainState._make([None] * len(TrainState._fields)), begun, data)
     shapes = jax.tree.map(
-        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=on_lanes(mesh)), shapes
-    )
+        lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
+        shapes, shardings(state_specs(mesh), mesh, shapes),
+    )  # fmt: skip
     kept, state, done = None, None, 0
     if folder is not None:
         named = _identity(model, task, method, optimiser, stopping, lanes, dense)
         kept = Checkpoint(folder, named)
         state, done = kept.restore(shapes)
     if state is None:
-        state, done = jax.tree.map(_blank, shapes), 0 if dense is None else dense.epochs
+        state, done = _blank(shapes, mesh), 0 if dense is None else dense.epochs
 
     def build(rebuilt):
         return lane_program(model, task, method, optimiser, stopping, rebuilt)[1]
@@ -130,18 +151,18 @@ def train(
         stop = stopping.cut((begin, end), done, min(done + chunk, method.epochs))
         if method.stored:
             stop = stored.cut((begin, end), done, stop)
-        ends = jax.device_put((np.int32(done), np.int32(stop)), everywhere(mesh))
+        ends = placed((np.int32(done), np.int32(stop)), P(), mesh)
         state = jax.block_until_ready(program(state, begun, data, *ends))
         stored.check_rooms(rooms, state.pruned, done, stop)
         done = stop
-        if state.stop is not None and stop < end and np.asarray(state.stop.ended).all():
+        if state.stop is not None and stop < end and on_host(state.stop.ended).all():
             done = end
         if kept is not None:
             kept.save(state, done)
         if report is not None:
             report(done, method.epochs)
     run_s = time.perf_counter() - began - (programs.compile_s - compiled_s)
-    state = jax.tree.map(lambda leaf: np.asarray(leaf)[:n_lane], state)
+    state = jax.tree.map(lambda leaf: leaf[:n_lane], on_host(state))
     return Trained(state, programs.compile_s, run_s, programs.traces)
 
 
@@ -168,7 +189,7 @@ class _Programs:
             self.traces += 1
             return run(*args)
 
-        moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere(self._mesh))
+        moment = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(self._mesh, P()))
         jitted = jax.jit(over_lanes(counted, self._mesh), donate_argnums=0)
         return jitted.lower(*self._shapes, moment, moment).compile(_options(self._mesh))
 
@@ -275,5 +296,6 @@ def _identity(model, task: Problem, method: Method, optimiser, stopping, lanes, 
     return *described, fingerprint((task.data, dense))
 
 
-def _blank(shape: jax.ShapeDtypeStruct):
-    return jax.device_put(np.zeros(shape.shape, shape.dtype), shape.sharding)
+def _blank(shapes: Any, mesh) -> Any:
+    zeros = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), shapes)
+    return placed(zeros, state_specs(mesh), mesh)

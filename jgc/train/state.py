@@ -106,6 +106,8 @@ class TrainState(NamedTuple):
         freeze: Of GradES; `None` without it.
         stop: Of early stopping; `None` where all epochs run. Epochs that did not run have NaN for
             loss and scores.
+        owed: What the int8 exchanges of a graph on several devices owe, `(forward, backward)` each
+            (`jgc.graph.Part`), of every device in turn along the first axis; `None` elsewhere.
 
     Example:
         >>> state = TrainState(None, None, None, None, loss=[0.7, 0.5], val=[], test=[])
@@ -123,6 +125,7 @@ class TrainState(NamedTuple):
     pruned: PruneLog | None = None
     freeze: FreezeState | None = None
     stop: StopState | None = None
+    owed: Any = None
 
 
 class Start(NamedTuple):

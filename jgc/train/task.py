@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from jgc.graph import GraphsTuple, Layout
+from jgc.graph import GraphsTuple, Layout, Parts
 from jgc.train.metrics import (
     METRICS,
     accuracy,
@@ -69,6 +69,10 @@ class Problem(NamedTuple):
         counted: `(target) -> []`: how many items the loss counts, a guess by its weight; `None`
             where answers are not those of single nodes.
         choose: Name of the metric whose validation score chooses the epoch; `None`: `metric`.
+        parts: Those of a graph that is dealt to devices, one each; `None` where it is not. With
+            them leaves of `shared` have a leading axis of parts, those that differ between splits
+            have it behind the splits', and the functions run on a device's own share, inside
+            `shard_map`.
 
     Example:
         >>> import jgc.data
@@ -89,6 +93,12 @@ class Problem(NamedTuple):
     metrics: tuple[str, ...] = ()
     counted: Callable | None = None
     choose: str | None = None
+    parts: Parts | None = None
+
+    @property
+    def n_part(self) -> int:
+        """How many devices share the graph."""
+        return 1 if self.parts is None else self.parts.sent.shape[0]
 
     def select(self, data: Any, split: Array) -> tuple[Any, Any]:
         """The arrays of one split, `split` an integer scalar."""

@@ -211,3 +211,21 @@ def test_rows_in_batches_are_compressed_as_any(method, programs):
     if method == "dense":
         passes = 2 * (2 * 50 * 40 + 2 * 50 * 40 + 2 * 50 * 8)
         assert row["train_flops"] == passes + 2 * 4 * UPDATE["sgd"] * 49
+
+
+@pytest.mark.slow
+def test_a_graph_over_two_devices_gives_the_rows_of_one(programs):
+    """Masks, sizes and what is measured included; only the configuration tells them apart."""
+    del programs
+    runs = ((Level(0.5), 0), (Level(0.5), 1))
+    rows = [
+        run_job(
+            job(tiny_nodes(), "gcn", "global", runs, SETTINGS.model_copy(update=more)), measure=True
+        ).rows
+        for more in ({}, {"devices": 2})
+    ]
+    for one, two in zip(*rows, strict=True):
+        for name in ("val", "test", "sparsity", "bytes_file", "macs", "train_flops", "scores"):
+            assert two[name] == pytest.approx(one[name]), name
+        assert two["config"]["settings"].pop("devices") == 2
+        assert two["config"] == one["config"]
