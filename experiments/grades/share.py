@@ -15,6 +15,7 @@ import numpy as np
 from cases import CASES
 
 from jgc.train import GradES, Method, Phase, Stopping, lane, lane_program
+from jgc.train.stage import Rebuilt
 
 EPOCHS, ROUNDS = 40, 7
 
@@ -51,7 +52,8 @@ def measured(case) -> dict[Any, tuple[float, float]]:
     def built(closed):
         rate, left_out = (0.0, ("no matrix",)) if closed == "evaluation" else (1.0, closed)
         method = Method("dense", (Phase(10_000, rate=rate),))
-        return lane_program(job.plan.model, task, method, job.plan.optimiser, stopping, left_out)
+        rebuilt = Rebuilt(left_out)
+        return lane_program(job.plan.model, task, method, job.plan.optimiser, stopping, rebuilt)
 
     init, _ = built(())
     state = jax.jit(init)(first, task.data)

@@ -25,9 +25,10 @@ from jgc.train.lanes import (
     shardings,
     state_specs,
 )
-from jgc.train.loop import Rebuilt, lane_program
+from jgc.train.loop import lane_program
 from jgc.train.method import Method, Phase
 from jgc.train.problem import Problem
+from jgc.train.stage import Rebuilt
 from jgc.train.state import Lane, Start, TrainState
 from jgc.train.stopping import Stopping
 

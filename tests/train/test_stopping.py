@@ -19,6 +19,7 @@ from jgc.train import (
 )
 from jgc.train import lanes as lanes_module
 from jgc.train.pruning import last_epochs
+from jgc.train.stage import Rebuilt
 from jgc.tree import named_leaves
 from tests.train.cases import OPTIMISER, TABLE, lanes, pruner, qat
 
@@ -121,7 +122,7 @@ def test_closed_matrices_have_no_gradient_in_the_program():
     task, method = problem(case.data()), Method("dense", (Phase(3),))
 
     def lines(closed):
-        built = lane_program(case.architecture, task, method, OPTIMISER, WATCH, closed)
+        built = lane_program(case.architecture, task, method, OPTIMISER, WATCH, Rebuilt(closed))
         state = jax.eval_shape(built[0], lanes()[0], task.data)
         lowered = jax.jit(built[1]).lower(state, (lanes()[0], None), task.data, 0, 1)
         return len(lowered.as_text().splitlines())
