@@ -6,7 +6,10 @@ from tests.faults.kill import kills
 from tests.faults.work import WORKS
 
 
-@pytest.mark.parametrize("name", WORKS)
+SLOW = [pytest.param("study", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("name", ["artefact", "training", *SLOW])
 def test_a_few_kills(name):
     assert kills(name, 3)["kills"] >= 3
 
