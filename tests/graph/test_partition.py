@@ -43,6 +43,13 @@ def test_parts_weigh_alike_and_a_seed_says_all(method):
     assert cut < 0.9 * 6 / 7  # What chance would cut.
 
 
+def test_who_has_no_room_takes_no_more(method):
+    """Two nodes with a hundred edges into each are neighbours; no part has room for both."""
+    graph = from_edges([2] * 100 + [3] * 100 + [0], [0] * 100 + [1] * 100 + [1])
+    part = partition(graph, 2, method=method)
+    assert part[0] != part[1]
+
+
 @pytest.mark.parametrize(
     "graph", [from_edges([], [], n_node=3), from_edges([0, 0, 0], [1, 1, 1]), from_edges([0], [0])]
 )
