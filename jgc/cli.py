@@ -190,7 +190,7 @@ def search(
         float | None, typer.Option(help="Smallest file that loses as many points, e.g. 1.0.")
     ] = None,
     out: Out = None,
-    trials: Annotated[int, typer.Option(help="Train so many structures.", min=1)] = 8,
+    trials: Annotated[int, typer.Option(help="Train so many structures.", min=1)] = 6,
     seeds: Annotated[int, typer.Option(help="Of the winner and the dense model.", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Of what is tried.", min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,

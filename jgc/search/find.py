@@ -41,7 +41,7 @@ def search(
     budget: Budget,
     folder: str | Path,
     *,
-    trials: int = 8,
+    trials: int = 6,
     seeds: int = 10,
     seed: int = 0,
     resume: bool = False,

@@ -101,7 +101,7 @@ def quality(row: Mapping[str, Any]) -> float:
     """The validation score of a row, an error measure below zero: larger is better.
 
     Example:
-        >>> quality({"metric": "accuracy", "val": 0.75}), quality({"metric": "rmse", "val": 2.0})
+        >>> quality({"metric": "accuracy", "val": 0.75}), quality({"metric": "mae", "val": 2.0})
         (0.75, -2.0)
     """
     return row["val"] if larger_is_better(row["metric"]) else -row["val"]

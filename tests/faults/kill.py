@@ -6,6 +6,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ CONTEXT.set_forkserver_preload(["tests.faults.work"])
 LONGEST_S = 300.0
 
 
-def kills(name: str, n: int, seed: int = 0) -> dict[str, Any]:
+def kills(
+    name: str, n: int, seed: int = 0, report: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
     """Kills a work `n` times.
 
     Each folder sees one to three kills, each at a moment drawn over the time that a whole run
@@ -29,6 +32,7 @@ def kills(name: str, n: int, seed: int = 0) -> dict[str, Any]:
         name: Of the work.
         n: Kills to survive.
         seed: Of the moments.
+        report: Called with a line after every kill.
 
     Returns:
         A row: kills, folders, seconds of a whole run, and how often a kill struck where.
@@ -48,6 +52,7 @@ def kills(name: str, n: int, seed: int = 0) -> dict[str, Any]:
                 for _ in range(rng.integers(1, 4)):
                     if _killed(work, folder, cache, rng.uniform(0, took_s)):
                         done += 1
+                        report(f"{name}: {done} kills")
                         where.update(work.check(folder / "work"))
                 _finish(work, folder, cache)
                 found = work.result(folder / "work")

@@ -5,10 +5,15 @@ python -m tests.faults.run --work study --kills 200 --out kills.jsonl
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from tests.faults.kill import kills
 from tests.faults.work import WORKS
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -20,7 +25,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="append the rows to this file")
     words = parser.parse_args()
     for name in words.work or WORKS:
-        row = json.dumps(kills(name, words.kills, words.seed))
+        row = json.dumps(kills(name, words.kills, words.seed, _progress))
         print(row, flush=True)
         if words.out is not None:
             with words.out.open("a") as file:

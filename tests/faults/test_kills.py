@@ -5,8 +5,10 @@ import pytest
 from tests.faults.kill import kills
 from tests.faults.work import WORKS
 
+SLOW = [pytest.param("study", marks=pytest.mark.slow)]
 
-@pytest.mark.parametrize("name", WORKS)
+
+@pytest.mark.parametrize("name", ["artefact", "training", *SLOW])
 def test_a_few_kills(name):
     assert kills(name, 3)["kills"] >= 3
 
