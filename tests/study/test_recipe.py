@@ -144,7 +144,7 @@ def test_words_of_the_command_line(parse, text, message):
 
 def test_a_method_takes_what_its_factory_takes():
     assert method._takes("dense") == frozenset() and method._takes("l2") == {"l2"}
-    assert method._takes("random") == method._takes("n:m") == {"sparsity", "after"}
+    assert method._takes("random") == method._takes("n:m") == {"sparsity", "after", "stored"}
     assert method._takes("qat") == {"bits", "ranges", "gradient", "bits_values"}
     assert method._takes("degree") == {"bits", "ranges", "gradient"}
     assert method._takes("random+qat") == {"sparsity", "after"} | method._takes("qat")
