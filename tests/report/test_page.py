@@ -1,10 +1,8 @@
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import pytest
 
-from jgc.report import page
 from jgc.report.figure import CHARTS
 from jgc.report.page import render_page, write_report
 from jgc.report.table import tables
@@ -81,17 +79,3 @@ def test_no_rows_is_an_error_that_names_the_file(tmp_path):
     with pytest.raises(ValueError, match="results.jsonl: there are no rows"):
         write_report(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_leaves_the_old_page(tmp_path, monkeypatch):
-    (tmp_path / "report.html").write_text("old")
-
-    def full(self, *args):
-        self.touch()
-        raise OSError(28, "No space left on device", str(self))
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left"):
-        page._write(tmp_path / "report.html", "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "old"
