@@ -27,8 +27,8 @@ class Traffic(NamedTuple):
         bytes_answer: Bytes of a pass without gradients, as before every score.
 
     Example:
-        >>> said = Traffic((64, 7), 9, boundary=5, rows=8, bytes_cut=2, bytes_step=3, bytes_answer=1)
-        >>> said.boundary <= said.n_cut
+        >>> one = Traffic((64, 7), 9, boundary=5, rows=8, bytes_cut=2, bytes_step=3, bytes_answer=0)
+        >>> one.boundary <= one.n_cut
         True
     """
 
