@@ -43,6 +43,14 @@ class Part:
             backward)` of float32 `[n_part, n_send, d]`. Without it an int8 exchange forgets.
             Where `jgc.apply` has begun a pass, the `Ledger` that deals it out.
         wire: `"float32"`, rows travel as they are; `"int8"`, as bytes and a scale a row. Static.
+
+    Example:
+        >>> import numpy as np
+        >>> from jgc.graph import cut, from_edges, layout
+        >>> path = from_edges([0, 1, 2], [1, 2, 3], nodes=np.eye(4))
+        >>> part = cut(path, layout(path), [0, 0, 1, 1], 2).layout.part
+        >>> type(part).__name__
+        'Part'
     """
 
     sends: Structure

@@ -21,6 +21,13 @@ class Parts(NamedTuple):
         layout: With `part` set, so that `aggregate` fetches what other parts hold.
         sent: Rows that part i (axis 0) sends to part j (axis 1), int `[n_part, n_part]`.
         n_cut: Edges whose two ends lie in different parts.
+
+    Example:
+        >>> from jgc.graph import from_edges, layout
+        >>> path = from_edges([0, 1, 2], [1, 2, 3], nodes=np.eye(4))
+        >>> parts = cut(path, layout(path), [0, 0, 1, 1], 2)
+        >>> parts.n_send, parts.rows_of(np.arange(4)).shape[0]
+        (1, 2)
     """
 
     graph: GraphsTuple

@@ -25,6 +25,11 @@ class Traffic(NamedTuple):
         bytes_cut: Bytes of a training step if messages held the boundary alone.
         bytes_step: Bytes of a training step, forward and backward.
         bytes_answer: Bytes of a pass without gradients, as before every score.
+
+    Example:
+        >>> one = Traffic((64, 7), 9, boundary=5, rows=8, bytes_cut=2, bytes_step=3, bytes_answer=0)
+        >>> one.boundary <= one.n_cut
+        True
     """
 
     widths: tuple[int, ...]
