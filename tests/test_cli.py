@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+import jgc.search  # noqa: F401 - it takes hold of the real runner before a stand-in is there
 from jgc import cli
 from jgc.study.method import Level
 from jgc.study.store import Store
