@@ -28,6 +28,15 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks the cases of `again.txt` slow, before `-m` is looked at."""
+    again = set((Path(__file__).parent / "again.txt").read_text("utf-8").splitlines())
+    for item in items:
+        if item.nodeid in again:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node):
     """Tells a worker of pytest-xdist where."""

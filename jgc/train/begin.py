@@ -71,9 +71,9 @@ def init_state(
     )
 
 
-def nothing_owed(architecture, variables, graph: GraphsTuple, layout: Layout):
+def nothing_owed(architecture, variables, graph: GraphsTuple, layout: Layout | None):
     """What int8 exchanges owe before the first; `None` where nothing is exchanged so."""
-    if layout.part is None or layout.part.wire == "float32":
+    if layout is None or layout.part is None or layout.part.wire == "float32":
         return None
     shapes = exchanges(architecture, variables, graph, layout)
     return tuple((jnp.zeros(shape), jnp.zeros(shape)) for shape in shapes)
