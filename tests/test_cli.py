@@ -120,7 +120,6 @@ def test_ctrl_c_keeps_the_rows_and_says_so(tmp_path, monkeypatch):
 @pytest.fixture
 def searched(monkeypatch):
     """A stand-in for the search that keeps what it was asked and finds what it is told to."""
-    import jgc.search
     from jgc.search import Found
     from tests.search.cases import candidate
 
