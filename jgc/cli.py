@@ -308,7 +308,9 @@ def export(
 
 @app.command()
 def bench(
-    what: Annotated[list[str] | None, typer.Argument(help="Names of comparisons; all.")] = None,
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Names of comparisons, or DATASET MODEL; all.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the rows to this file.")
     ] = None,

@@ -10,7 +10,7 @@ class Case(NamedTuple):
     """One comparison.
 
     Attributes:
-        ours: A measure of `SIDES["jgc"]`.
+        ours: A measure of `SIDES["jgc"]`; words behind its name are its arguments.
         peer: What it is compared with, for people; blank without one.
         peers: Measures; the fastest of them counts.
         about: What is timed.
@@ -26,10 +26,13 @@ class Case(NamedTuple):
 
 # Whose measures are where; a side is a process of its own.
 SIDES = {
-    "jgc": ("jgc.bench.citation", "jgc.bench.sums", "jgc.bench.networks", "jgc.bench.walks"),
-    "peer": ("jgc.bench.pyg", "jgc.bench.torch_csr"),
+    "jgc": (
+        "jgc.bench.citation", "jgc.bench.sums", "jgc.bench.networks", "jgc.bench.walks",
+        "jgc.bench.chosen",
+    ),
+    "peer": ("jgc.bench.pyg", "jgc.bench.torch_csr", "jgc.bench.pyg_chosen"),
     "gensim": ("jgc.bench.word2vec",),
-}
+}  # fmt: skip
 # What each side needs to be installed.
 NEEDS = {"jgc": (), "peer": ("torch", "torch_geometric"), "gensim": ("gensim",)}
 
@@ -127,3 +130,41 @@ CASES = {
     ),
     "bandwidth": Case("bandwidth", "", (), f"{_SUM}, 1e6 nodes, 1e7 edges, bytes a second"),
 }  # fmt: skip
+
+# Models that PyG has ready-made. Its GAT ends in eight heads, ours in one.
+SHARED = ("gcn", "sage", "gin")
+
+
+def chosen(dataset: str, model: str) -> dict[str, Case]:
+    """The comparisons for a model on a data set.
+
+    Args:
+        dataset: A name of `jgc.data.names()`, or one of the forms that it describes.
+        model: A name of `jgc.models.MODELS`.
+
+    Returns:
+        Rows as those of `CASES`.
+
+    Raises:
+        ValueError: for an unknown data set or model.
+
+    Example:
+        >>> list(chosen("cora", "gcn"))
+        ['cora-gcn-epoch', 'cora-gcn-pass']
+        >>> chosen("cora-link", "gcn")["cora-link-gcn-pass"].peers
+        ()
+    """
+    from jgc.data import info
+    from jgc.models import named
+
+    named(model)
+    spec = info(dataset)
+    shared = model in SHARED and spec.task != "link" and spec.kind == "class"
+    passed = "a pass over all that is held out" if spec.task == "graph" else "a pass"
+    parts = {"epoch": "an epoch of one lane, scored", "pass": passed}
+    cases = {}
+    for part, about in parts.items():
+        words = f"{part}-of {dataset} {model}"
+        peer, peers = ("PyG", (f"pyg-{words}",)) if shared else ("", ())
+        cases[f"{dataset}-{model}-{part}"] = Case(words, peer, peers, f"{model}, {about}")
+    return cases

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jgc.bench.cases import CASES, NEEDS, Case, side_of
+from jgc.bench.cases import CASES, NEEDS, Case, chosen, side_of
 from jgc.study.rows import did_you_mean
 
 Row = dict[str, Any]
@@ -29,7 +29,7 @@ def run(
     measured here, such as a data set that is not there, becomes a row that says why.
 
     Args:
-        only: Names of `CASES`; by default all that fit the device.
+        only: Names of `CASES`, or of a data set and a model; by default all that fit the device.
         rounds: How often each side runs, >= 1.
         report: Called with each row as it is finished.
 
@@ -43,16 +43,20 @@ def run(
     """
     if rounds < 1:
         raise ValueError(f"`rounds` must be >= 1, got {rounds}.")
+    cases = CASES
+    if len(only) == 2 and not set(only) & set(CASES):
+        cases = chosen(*only)
+        only = list(cases)
     for name in only:
-        if name not in CASES:
-            raise ValueError(f"unknown comparison `{name}`{did_you_mean(name, CASES)}")
+        if name not in cases:
+            raise ValueError(f"unknown comparison `{name}`{did_you_mean(name, cases)}")
     rows = []
     with _sides() as ask:
         versions = ask("jgc", "versions")
         versions |= ask("peer", "versions") if _has("peer") else {}
         for name in only or _fitting(versions["platform"]):
             try:
-                found = _compared(CASES[name], rounds, ask)
+                found = _compared(cases[name], rounds, ask)
             except Unmeasured as error:
                 found = {"error": str(error)}
             row = {"what": name, **found, **_machine(versions)}

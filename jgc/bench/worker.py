@@ -25,7 +25,8 @@ def serve(side: str, asked, answers) -> None:
             try:
                 if line != name:
                     work = None  # Before the next one is set up: two large graphs need not fit.
-                    name, work = line, _measure(side, line)()
+                    measure, *words = line.split()
+                    name, work = line, _measure(side, measure)(*words)
                 assert work is not None
                 found = {"ms": work.sample(), "facts": work.facts}
             except Exception as error:  # Whatever it is, the other comparisons go on.

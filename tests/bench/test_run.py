@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 from jgc.bench import CASES, run, worker
@@ -71,6 +72,52 @@ def test_without_peers_our_side_is_measured(two_sides, monkeypatch):
     monkeypatch.setattr(running, "_has", lambda side: side == "jgc")
     rows = run(["ours-vs-theirs"], rounds=1)
     assert "ratio" not in rows[0] and rows[0]["ours_ms"] == 4.0
+
+
+def test_a_data_set_and_a_model_stand_beside_pyg(two_sides, monkeypatch):
+    both = [f"{side}{part}-of {what}" for side in ("", "pyg-") for part in ("epoch", "pass")
+            for what in ("sbm gcn", "motif hgp-sl")]  # fmt: skip
+    monkeypatch.setattr(sys.modules[__name__], "TIMES", TIMES | dict.fromkeys(both, [2.0]))
+    rows = run(["sbm", "gcn"], rounds=1)
+    assert [row["what"] for row in rows] == ["sbm-gcn-epoch", "sbm-gcn-pass"]
+    assert two_sides[2:4] == [("jgc", "epoch-of sbm gcn"), ("peer", "pyg-epoch-of sbm gcn")]
+    assert "peer" not in run(["motif", "hgp-sl"], rounds=1)[0]
+    with pytest.raises(ValueError, match="gcm"):
+        run(["sbm", "gcm"])
+    with pytest.raises(ValueError, match="sbmm"):
+        run(["sbmm", "gcn"])
+
+
+@pytest.mark.parametrize(
+    "words", ["epoch-of motif gin", "pass-of sbm sage", "pass-of sbm-link gcn"]
+)
+def test_any_model_is_measured_on_any_set(words):
+    answers = io.StringIO()
+    worker.serve("jgc", [f"{words}\n"], answers)
+    found = json.loads(answers.getvalue())
+    assert len(found["ms"]) >= 3 and min(found["ms"]) > 0
+
+
+@pytest.mark.parametrize("words", ["sbm gcn", "sbm sage", "motif gin"])
+def test_pygs_network_is_as_large_as_ours(words):
+    pytest.importorskip("torch_geometric")
+    import jax
+
+    from jgc import data
+    from jgc.bench.pyg_chosen import Network
+    from jgc.study.plan import plan
+    from jgc.tree import is_kernel, named_leaves
+
+    dataset, model = words.split()
+    held = data.load(dataset)
+    ready = plan(held, model)
+    network = Network(model, held, ready)
+    graph = jax.tree.map(np.asarray, held.graphs[0])
+    params = ready.model.init(jax.random.key(0), graph)["params"]
+    leaves = named_leaves(params).items()
+    ours = sorted(leaf.size for name, leaf in leaves if is_kernel(name, leaf))
+    theirs = sorted(p.numel() for n, p in network.named_parameters() if p.ndim == 2)
+    assert ours == theirs
 
 
 def test_unknown_names_and_no_rounds_are_refused():
