@@ -2,7 +2,8 @@
 
 Sparse training (RigL) against train-and-prune (SLR): differences of test scores paired by seed with
 their 95 % intervals, and how many times the FLOPs train-and-prune takes (computed). And RigL
-against masks that stay.
+against masks that stay, with the same budget for every layer as SLR has, and against one global
+pruning of the dense model with fine-tuning.
 
     python experiments/sparse/claims.py runs/paper-2209.04766
 """
@@ -11,12 +12,14 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
+from rich.console import Console
+
+from jgc.report.table import Table, print_table
 from jgc.study.stats import Estimate, estimate, paired_difference
 from jgc.study.store import Store
 
-HEAD = (
-    "| data | sparsity | SLR | RigL - SLR | RigL - static | FLOPs SLR / RigL |\n|---|" + 5 * "---:|"
-)
+PAIRS = (("rigl", "slr"), ("rigl/uniform", "slr"), ("rigl", "static"), ("rigl", "global"))
+HEAD = ("data", "sparsity", "SLR", *map(" - ".join, PAIRS), "FLOPs SLR / RigL")
 
 
 def main() -> None:
@@ -24,35 +27,34 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     rows = Store(parser.parse_args().folder).rows()
     tests, flops = (by_level(rows, key) for key in ("test", "train_flops"))
-    print(HEAD)
+    lines = []
     for dataset, sparsity in sorted({where[:2] for where in tests}):
-        slr, rigl, static = (
-            tests.get((dataset, sparsity, m), {}) for m in ("slr", "rigl", "static")
+        seeds = {m: tests.get((dataset, sparsity, m), {}) for m in sum(PAIRS, ())}
+        more, less = (
+            estimate(flops.get((dataset, sparsity, m), {0: 0}).values()).mean
+            for m in ("slr", "rigl")
         )
-        if slr and rigl and static:
-            cost = (estimate(flops[dataset, sparsity, m].values()).mean for m in ("slr", "rigl"))
-            more, less = cost
-            print(
-                f"| {dataset} | {sparsity:g} | {shown(estimate(slr.values()))} "
-                f"| {shown(paired_difference(rigl, slr))} "
-                f"| {shown(paired_difference(rigl, static))} "
-                f"| {more / less:.1f} |"
-            )
+        if less:
+            gaps = [shown(paired_difference(seeds[a], seeds[b])) for a, b in PAIRS]
+            slr = shown(estimate(seeds["slr"].values()))
+            lines.append((dataset, f"{sparsity:g}", slr, *gaps, f"{more / less:.1f}"))
+    print_table(Table("", HEAD, tuple(lines)), Console(width=200))
 
 
 def by_level(rows: list[dict], key: str) -> dict[tuple, dict[int, float]]:
-    """`{(data set, sparsity asked for, method): {seed: value}}`."""
+    """`{(data set, sparsity asked for, method and its choices): {seed: value}}`."""
     found: dict[tuple, dict[int, float]] = defaultdict(dict)
     for row in rows:
         level = row["config"].get("sparsity")
         if level is not None and key in row:
-            found[row["dataset"], level, row["method"]][row["seed"]] = row[key]
+            words = (row["method"], *filter(None, map(row["config"].get, ("after", "budget"))))
+            found[row["dataset"], level, "/".join(words)][row["seed"]] = row[key]
     return found
 
 
 def shown(value: Estimate | None) -> str:
     if value is None:
-        return "?"
+        return ""
     spread = "" if value.half_width is None else f" ± {100 * value.half_width:.2f}"
     return f"{100 * value.mean:.2f}{spread}"
 
