@@ -29,12 +29,17 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Marks the cases of `again.txt` slow, before `-m` is looked at."""
-    again = set((Path(__file__).parent / "again.txt").read_text("utf-8").splitlines())
-    for item in items:
-        if item.nodeid in again:
-            item.add_marker(pytest.mark.slow)
+def pytest_collection_modifyitems(config, items):
+    """Marks the cases of `again.txt` slow, before `-m` is looked at; each must still exist."""
+    lines = (Path(__file__).parent / "again.txt").read_text("utf-8").splitlines()
+    again = {line for line in lines if not line.startswith("#")}
+    found = {item.nodeid: item for item in items}
+    for name in again & found.keys():
+        found[name].add_marker(pytest.mark.slow)
+    files = {name.partition("::")[0] for name in found}
+    gone = [n for n in again - found.keys() if n.partition("::")[0] in files]
+    if gone and not any("::" in argument for argument in config.args):
+        raise pytest.UsageError(f"tests/again.txt names what is no test: {', '.join(gone)}")
 
 
 @pytest.hookimpl(optionalhook=True)
