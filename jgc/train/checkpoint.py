@@ -94,8 +94,10 @@ class Checkpoint:
         try:
             return self._store.restore(self.folder / str(epoch), shapes), epoch
         except _DAMAGED as error:
+            said = f"{error!s:.200}".partition("\n")[0]
             raise ValueError(
-                f"{self.folder / str(epoch)}: damaged ({error!s:.200}); remove {self.folder}."
+                f"{self.folder / str(epoch)}: damaged, or of another jgc ({said}); remove "
+                f"{self.folder}."
             ) from error
 
     def remove(self) -> None:
