@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,10 @@ def _connect(ray, address: str | None) -> None:
         _check_answers(str(address))
     # A worker has one core: more XLA devices would only share it.
     alone = {"env_vars": {"JAX_NUM_CPU_DEVICES": "1"}}
-    ray.init(address=address or "local", runtime_env=alone, log_to_driver=False)
+    with warnings.catch_warnings():
+        # jax warns of every fork once it runs; Ray forks only to start other programs.
+        warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+        ray.init(address=address or "local", runtime_env=alone, log_to_driver=False)
 
 
 def _check_answers(address: str) -> None:
