@@ -154,12 +154,7 @@ def study(
     recipe = load_recipe(Path(source)) if is_file else named_recipe(source)
     recipe = recipe if seeds is None else recipe.with_seeds(seeds)
     folder = out or Path("runs") / recipe.name
-    done = len(Store(folder, report=_complain).rows())
-    if done and not resume:
-        raise ValueError(
-            f"{folder} already holds {done} rows. Add --resume to go on with them, or choose "
-            "another folder with --out."
-        )
+    Store(folder, report=_complain).begin(resume)
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "recipe.toml"
     if not (is_file and kept.exists() and kept.samefile(source)):  # Its comments would be lost.

@@ -165,18 +165,32 @@ def aggregate() -> Work:
     return repeated(run)
 
 
+def given(graph, labels) -> Data:
+    """A graph of jgc as PyG's, features dense; labels of its nodes, or its own."""
+    rows = graph.nodes
+    return Data(
+        x=torch.tensor(np.asarray(rows.todense() if hasattr(rows, "todense") else rows)),
+        edge_index=torch.tensor(np.stack([graph.senders, graph.receivers]).astype(np.int64)),
+        y=torch.tensor(np.atleast_1d(labels).astype(np.int64)),
+    )
+
+
+def train_epoch(model, opt, batches) -> None:
+    """A step on every batch; its loss is over `chosen` nodes where a batch names some."""
+    model.train()
+    for batch in batches:
+        batch = batch.to(DEVICE)
+        ids = batch.chosen if "chosen" in batch else slice(None)
+        opt.zero_grad()
+        F.cross_entropy(model(batch)[ids], batch.y[ids]).backward()
+        opt.step()
+
+
 def _proteins() -> DataLoader:
     from jgc import data
 
     held = data.load("proteins")
-    graphs = [
-        Data(
-            x=torch.tensor(np.asarray(g.nodes)),
-            edge_index=torch.tensor(np.stack([g.senders, g.receivers]).astype(np.int64)),
-            y=torch.tensor([int(y)]),
-        )
-        for g, y in zip(held.graphs, held.labels, strict=True)
-    ]
+    graphs = [given(g, y) for g, y in zip(held.graphs, held.labels, strict=True)]
     return DataLoader(graphs, batch_size=32, shuffle=True)
 
 
@@ -185,14 +199,9 @@ def gin_epoch() -> Work:
     loader = _proteins()
     model = GraphGIN(loader.dataset[0].x.shape[1]).to(DEVICE)
     opt = torch.optim.Adam(model.parameters(), lr=0.01)
-    model.train()
 
     def run() -> None:
-        for batch in loader:
-            batch = batch.to(DEVICE)
-            opt.zero_grad()
-            F.cross_entropy(model(batch), batch.y).backward()
-            opt.step()
+        train_epoch(model, opt, loader)
         wait()
 
     return repeated(run)

@@ -79,11 +79,7 @@ def search(
     if trials < 1 or seeds < 1:
         raise ValueError(f"`trials` and `seeds` must be >= 1, got {trials} and {seeds}.")
     folder = Path(folder)
-    if (held := len(Store(folder, report=report).rows())) and not resume:
-        raise ValueError(
-            f"{folder} already holds {held} rows. Add --resume to go on with them, or choose "
-            "another folder with --out."
-        )
+    Store(folder, report=report).begin(resume)
     trainer = Trainer(base, folder, seeds, status)
     space = structures(trainer.hidden)
     suggestions = Suggestions(folder / "search.journal", trainer.name, space, seed)

@@ -49,16 +49,12 @@ def run_on_ray(
         OSError: if the address does not answer, or a piece has killed its worker three times.
     """
     ray = _ray()
-    _connect(
-        ray, address
-    )  # Before the data are looked at: Ray forks, which a running jax dislikes.
+    # Before the data are looked at: Ray forks, which a running jax dislikes.
+    _connect(ray, address)
     try:
         check(recipe)
         store = Store(folder, report=report)
-        if store.rows() and not resume:
-            raise ValueError(
-                f"{folder} already holds {len(store.rows())} rows: resume, or move on."
-            )
+        store.begin(resume)
         n_worker = max(1, int(ray.cluster_resources().get("CPU", 1)))
         waiting = pieces(recipe, n_worker)
         report(f"{len(waiting)} pieces for {n_worker} workers")

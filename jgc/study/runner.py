@@ -58,10 +58,7 @@ def run_study(
     runner = Runner(
         folder, range(recipe.seeds), measure=recipe.measure, report=report, status=status
     )
-    if runner.store.rows() and not resume:
-        raise ValueError(
-            f"{folder} already holds {len(runner.store.rows())} rows: resume, or move on."
-        )
+    runner.store.begin(resume)
     programs = traces = 0
     for job in jobs(recipe):
         outcome = runner.run(job)

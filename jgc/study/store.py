@@ -62,6 +62,21 @@ class Store:
         self._read()
         return set(self._rows)
 
+    def begin(self, resume: bool) -> None:
+        """Refuses to mix new rows with those that are there, unless that is meant.
+
+        Args:
+            resume: It is meant.
+
+        Raises:
+            ValueError: for rows in the folder without `resume`.
+        """
+        if self.rows() and not resume:
+            raise ValueError(
+                f"{self.folder} already holds {len(self.rows())} rows. Add --resume "
+                "(`resume=True`) to go on with them, or choose another folder with --out."
+            )
+
     def append(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Writes the rows whose keys are new and forces them to the disk.
 

@@ -74,7 +74,7 @@ def run_job(
         artefact = packable(job, model)
         config = job.config(_measured(level, model, artefact["grids"]), seed)
         measured = {}
-        flops = train_flops(job, task, found, i, trained.state, models[i].params)
+        flops = train_flops(job, task, found, i, trained.state, model.params)
         if meter is not None:
             split = seed % task.n_split
             if level not in costs:  # Seeds of a level run the same program.
