@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import jgc.search  # noqa: F401 - it takes hold of the real runner before a stand-in is there
 from jgc import cli
+from jgc.cli import entry
 from jgc.study.method import Level
 from jgc.study.store import Store
 from tests.report.cases import METHODS, RUNS, study
@@ -272,7 +273,7 @@ def test_data_list_and_get():
 
 
 def test_version(monkeypatch):
-    monkeypatch.setattr(cli, "version", lambda name: "1.2.3")
+    monkeypatch.setattr(entry, "version", lambda name: "1.2.3")
     assert run("--version").out == "jgc 1.2.3\n"
 
 
@@ -284,9 +285,9 @@ def test_help_needs_neither_jax_nor_matplotlib():
 
 
 def test_one_device_a_core_unless_the_user_chose(monkeypatch):
-    monkeypatch.setattr(cli, "app", lambda: None)
+    monkeypatch.setattr(entry, "app", lambda: None)
     forced = "--xla_force_host_platform_device_count=3"
-    cases = ((None, "", str(cli._n_cores())), ("7", "", "7"), (None, forced, None))
+    cases = ((None, "", str(entry._n_cores())), ("7", "", "7"), (None, forced, None))
     for before, flags, after in cases:
         monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
         monkeypatch.setenv("XLA_FLAGS", flags)

@@ -7,20 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.study.cases import tiny_recipe
+
 ROOT = Path(__file__).parents[2]
-RECIPE = """
-name = "both"
-seeds = 1
-[[run]]
-dataset = "sbm"
-model = "mlp"
-settings = {hidden = 4, epochs = 3, finetune_epochs = 2}
-[[run.method]]
-name = "dense"
-[[run.method]]
-name = "global"
-sparsity = [0.5, 0.9]
-"""
+RECIPE = tiny_recipe(seeds=1)
 
 
 def study(recipe, folder):

@@ -13,21 +13,10 @@ import numpy as np
 from jgc import pack
 from jgc.study import Store, load_recipe, runner
 from jgc.train import problem, train
+from tests.study.cases import tiny_recipe
 from tests.train.cases import TABLE, lanes, tiny_nodes
 
-RECIPE = """
-name = "tiny"
-seeds = 2
-[[run]]
-dataset = "sbm"
-model = "mlp"
-settings = {hidden = 4, epochs = 150, finetune_epochs = 100}
-[[run.method]]
-name = "dense"
-[[run.method]]
-name = "global"
-sparsity = [0.5, 0.9]
-"""
+RECIPE = tiny_recipe(epochs=150, finetune=100)
 TIMES = ("compile_s", "wall_s")
 
 

@@ -15,23 +15,12 @@ from jgc.study import runner as runner_module
 from jgc.study.cluster import _check_answers, run_on_ray
 from jgc.study.pieces import Piece, outcomes, pieces
 from jgc.study.runner import run_study
+from tests.study.cases import tiny_recipe
 from tests.study.test_runner import recipe, tiny
 
 SCORES = ("key", "val", "test", "test_oracle", "dense_test", "bytes_file")
 # Embedded data, which a worker finds by its name; long enough for a worker to be killed at work.
-FOR_RAY = """
-name = "two"
-seeds = 2
-[[run]]
-dataset = "sbm"
-model = "mlp"
-settings = {hidden = 8, epochs = 20, finetune_epochs = 5}
-[[run.method]]
-name = "dense"
-[[run.method]]
-name = "global"
-sparsity = [0.5]
-"""
+FOR_RAY = tiny_recipe(hidden=8, epochs=20, finetune=5, sparsity=[0.5])
 
 
 def scores(rows):

@@ -12,22 +12,11 @@ from jgc.study import Store, check_row, load_recipe
 from jgc.study import runner as module
 from jgc.study import store as store_module
 from jgc.study.runner import jobs, run_study
+from tests.study.cases import tiny_recipe
 from tests.train.cases import tiny_links, tiny_nodes
 
 ROOT = Path(__file__).parents[2]
-RECIPE = """
-name = "tiny"
-seeds = 2
-[[run]]
-dataset = "sbm"
-model = "mlp"
-settings = {hidden = 4, epochs = 3, finetune_epochs = 2}
-[[run.method]]
-name = "dense"
-[[run.method]]
-name = "global"
-sparsity = [0.5, 0.9]
-"""
+RECIPE = tiny_recipe()
 
 
 def tiny(*args, **kwargs):
