@@ -4,8 +4,11 @@ import os
 import tempfile
 from pathlib import Path
 
-# These programs run for milliseconds and compile for seconds: LLVM need not try hard.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# These programs run for milliseconds and compile for seconds: LLVM need not try hard, and loops of
+# the older emitter are a third quicker to compile.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 
 import jax  # noqa: E402 - reads the flags
 import pytest  # noqa: E402

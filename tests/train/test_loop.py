@@ -56,6 +56,10 @@ def same_bits(a, b):
     return jax.tree.all(jax.tree.map(lambda x, y: x == y, a, b))
 
 
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
 def lane_of(state, i):
     return jax.tree.map(lambda leaf: leaf[i], state)
 
@@ -82,9 +86,11 @@ def test_neither_company_nor_chunks_change_a_bit(runs, name):
 
 
 def test_a_lane_alone_is_the_lane_in_company(runs):
-    """On one device instead of two, another program: bit for bit the same on CPU."""
+    """On one device instead of two: another program, which may round otherwise."""
     alone, company = runs("global+qat", (3,), chunk=2).state, runs("global+qat").state
-    assert same_bits(lane_of(alone, 0), lane_of(company, 3))
+    alone, company = lane_of(alone, 0), lane_of(company, 3)
+    assert same_bits(alone.model.masks, company.model.masks)
+    jax.tree.map(close, (alone.loss, alone.model.params), (company.loss, company.model.params))
 
 
 @each_case
