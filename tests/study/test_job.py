@@ -9,8 +9,9 @@ from jgc.pack.flops import UPDATE
 from jgc.study import Settings, check_row
 from jgc.study.job import Job, packable
 from jgc.study.method import Level
-from jgc.study.plan import method_of, plan
+from jgc.study.plan import plan
 from jgc.study.training import run_job, train_job
+from jgc.study.translate import method_of
 from tests.study.cases import words
 from tests.train.cases import N_NODE, tiny_graphs, tiny_links, tiny_nodes, tiny_rows
 

@@ -10,8 +10,9 @@ from jgc.study import Settings, check_row, measure
 from jgc.study.job import Job
 from jgc.study.measure import timed
 from jgc.study.method import Level
-from jgc.study.plan import method_of, plan
+from jgc.study.plan import plan
 from jgc.study.training import run_job
+from jgc.study.translate import method_of
 from tests.study.cases import words
 from tests.train.cases import tiny_graphs, tiny_links, tiny_nodes
 

@@ -9,7 +9,8 @@ from jgc.prune import METHODS as PRUNERS
 from jgc.quant import METHODS as QUANTIZERS
 from jgc.study import Method, Settings
 from jgc.study.course import course
-from jgc.study.plan import build, method_of, of_model, plan
+from jgc.study.plan import build, of_model, plan
+from jgc.study.translate import method_of
 from jgc.train import GradES, Kfac, Optimiser, Phase, Stopping
 from jgc.train.method import check_method
 from tests.study.cases import words
