@@ -3,6 +3,7 @@
 import math
 import socket
 import time
+from contextlib import ExitStack
 
 import jax
 
@@ -53,31 +54,34 @@ def join(address: str, n_process: int, process: int, *, seconds: float = 60.0) -
     )
 
 
-def _call(host: str, port: int, missing: set[int], deadline: float, seconds: float) -> None:
+def _call(host: str, port: int, others: set[int], deadline: float, seconds: float) -> None:
     """Process 0 waits until all others are there, and tells them."""
     try:
         server = socket.create_server((host, port))
     except OSError as error:
         raise OSError(f"process 0 cannot listen at {host}:{port}: {error.strerror}.") from None
-    calls = []
-    with server:
-        while missing:
+    calls: dict[int, socket.socket] = {}
+    with ExitStack() as held:
+        held.enter_context(server)
+        while calls.keys() != others:
             try:
                 server.settimeout(_left(deadline))
-                call, _ = server.accept()
+                call = held.enter_context(server.accept()[0])
                 call.settimeout(_left(deadline))
-                missing.discard(_number(call.recv(64)))
-                calls.append(call)
+                number = _number(call.recv(64))
             except TimeoutError:
                 raise TimeoutError(
-                    f"Of {len(missing) + len(calls) + 1} processes these did not come to "
-                    f"{host}:{port} within {seconds:g} s: {sorted(missing)}. Do they run, with "
-                    "the same address, and does the network let them through?"
+                    f"Of {len(others) + 1} processes these did not come to {host}:{port} within "
+                    f"{seconds:g} s: {sorted(others - calls.keys())}. Do they run, with the same "
+                    "address, and does the network let them through?"
                 ) from None
-        for call in calls:
-            with call:
-                call.sendall(GO)
-                call.recv(1)  # They hang up first, so that the port is free for jax at once.
+            except OSError:
+                continue  # Hung up before a word.
+            if number in others:
+                calls[number] = call  # Who comes again waits there.
+        for call in calls.values():
+            call.sendall(GO)
+            call.recv(1)  # They hang up first, so that the port is free for jax at once.
 
 
 def _answer(host: str, port: int, process: int, deadline: float, seconds: float) -> None:

@@ -71,6 +71,18 @@ def test_the_smallest_within_the_loss_wins_and_all_are_tried(plain):
     assert chosen(Budget(max_loss=1.0), few, full)[:2] == (8, [2, 3, 4, 5, 6, 8])
 
 
+def test_what_is_known_counts_as_tried():
+    class Resumed(Known):
+        def known(self, structure):
+            return super().trained(structure) if structure == ONE else []
+
+    lines, few = [], {4: (0.8, 100)}
+    other = Structure(8, "qat")
+    choice = Choice(Budget(max_bytes=500), DENSE, Resumed(few, few), lines.append)
+    choice.look([ONE, other], InOrder(None, "sbm", (ONE, other), 0), 2)
+    assert [line[:7] for line in lines] == ["2 of 2:"] and len(choice.candidates) == 1
+
+
 def test_what_a_file_says_of_itself_counts(monkeypatch):
     monkeypatch.setattr(module.pack, "file_bytes", lambda n_bytes: n_bytes + 50)
     few = {2: (0.7, 100), 4: (0.8, 451)}

@@ -1,10 +1,12 @@
 """Graphs on several devices: losses are those of one; here on the two that all tests have."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -128,6 +130,29 @@ def test_who_never_joins_is_named():
     with pytest.raises(TimeoutError, match="Process 1 got no word from process 0"):
         join(address, 2, 1, seconds=0.3)
     assert time.monotonic() - began < 10
+
+
+def test_strangers_and_who_comes_twice_stand_for_nobody():
+    port, calls = free_port(), []
+
+    def call(word):
+        while True:
+            with contextlib.suppress(OSError):
+                calls.append(socket.create_connection(("127.0.0.1", port)))
+                return calls[-1].sendall(word)
+
+    threads = [
+        threading.Thread(target=call, args=[word])
+        for word in (b"GET / HTTP/1.1", b"jgc process 1\n", b"jgc process 1\n")
+    ]
+    for thread in threads:
+        thread.start()
+    with pytest.raises(TimeoutError, match=r"Of 3 processes these did not come .*: \[2\]"):
+        join(f"127.0.0.1:{port}", 3, 0, seconds=2)
+    for one in threads:
+        one.join()
+    for one in calls:
+        one.close()
 
 
 def test_an_address_that_is_taken():
