@@ -132,27 +132,39 @@ def test_who_never_joins_is_named():
     assert time.monotonic() - began < 10
 
 
-def test_strangers_and_who_comes_twice_stand_for_nobody():
-    port, calls = free_port(), []
+@contextlib.contextmanager
+def calling(port, *words):
+    """Calls at a port, each with a word, that hang up at an answer."""
 
     def call(word):
         while True:
-            with contextlib.suppress(OSError):
-                calls.append(socket.create_connection(("127.0.0.1", port)))
-                return calls[-1].sendall(word)
+            with contextlib.suppress(ConnectionRefusedError):
+                with socket.create_connection(("127.0.0.1", port)) as own:
+                    own.sendall(word)
+                    with contextlib.suppress(ConnectionError):
+                        own.recv(2)
+                    return
 
-    threads = [
-        threading.Thread(target=call, args=[word])
-        for word in (b"GET / HTTP/1.1", b"jgc process 1\n", b"jgc process 1\n")
-    ]
+    threads = [threading.Thread(target=call, args=[word]) for word in words]
     for thread in threads:
         thread.start()
-    with pytest.raises(TimeoutError, match=r"Of 3 processes these did not come .*: \[2\]"):
-        join(f"127.0.0.1:{port}", 3, 0, seconds=2)
-    for one in threads:
-        one.join()
-    for one in calls:
-        one.close()
+    yield
+    for thread in threads:
+        thread.join()
+
+
+def test_strangers_and_who_comes_twice_stand_for_nobody(monkeypatch):
+    joined = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *words, **_: joined.append(words))
+    one, two, stranger = b"jgc process 1\n", b"jgc process 2\n", b"GET / HTTP/1.1"
+    port = free_port()
+    with calling(port, stranger, one, one):
+        with pytest.raises(TimeoutError, match=r"Of 3 processes these did not come .*: \[2\]"):
+            join(f"127.0.0.1:{port}", 3, 0, seconds=1)
+    assert not joined
+    with calling(port, *[stranger] * 8, one, two):
+        join(f"127.0.0.1:{port}", 3, 0, seconds=10)
+    assert joined == [(f"127.0.0.1:{port}", 3, 0)]
 
 
 def test_an_address_that_is_taken():
