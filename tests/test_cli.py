@@ -76,6 +76,15 @@ def test_a_recipe_of_ones_own(tmp_path, runner):
     assert "Traceback" not in said.err + said.out
 
 
+def test_a_part_of_a_study_whose_recipe_lies_in_its_folder(tmp_path, runner):
+    path = tmp_path / "recipe.toml"
+    commented = "# Why.\n" + (ROOT / "jgc/study/recipes/quickstart.toml").read_text()
+    path.write_text(commented)
+    run("study", path, "--out", tmp_path, "--only", "gin")
+    assert {each.model for each in runner[0].recipe.run} == {"gin"}
+    assert path.read_text() == commented
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
@@ -116,6 +125,14 @@ def test_ctrl_c_keeps_the_rows_and_says_so(tmp_path, monkeypatch):
     said = run("study", "quickstart", "--out", tmp_path, code=130)
     assert "rows already written stay; continue with --resume" in said.err
     assert len(Store(tmp_path).rows()) == 2
+
+
+def test_ctrl_c_elsewhere_promises_nothing(tmp_path, monkeypatch):
+    def stopped(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jgc.report.page.write_report", stopped)
+    assert run("report", tmp_path, code=130).err.strip() == "interrupted"
 
 
 @pytest.fixture
