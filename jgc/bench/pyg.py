@@ -186,6 +186,19 @@ def train_epoch(model, opt, batches) -> None:
         opt.step()
 
 
+def passes(model, batches) -> Work:
+    """Milliseconds of a pass over all batches."""
+    model.eval()
+
+    def run() -> None:
+        with torch.no_grad():
+            for batch in batches:
+                model(batch.to(DEVICE))
+        wait()
+
+    return repeated(run)
+
+
 def _proteins() -> DataLoader:
     from jgc import data
 
@@ -210,16 +223,8 @@ def gin_epoch() -> Work:
 def gin_inference(collated: bool) -> Work:
     """Milliseconds of a pass over all graphs, through the loader or collated beforehand."""
     loader = _proteins()
-    model = GraphGIN(loader.dataset[0].x.shape[1]).to(DEVICE).eval()
-    batches = list(loader) if collated else loader
-
-    def run() -> None:
-        with torch.no_grad():
-            for batch in batches:
-                model(batch.to(DEVICE))
-        wait()
-
-    return repeated(run)
+    model = GraphGIN(loader.dataset[0].x.shape[1]).to(DEVICE)
+    return passes(model, list(loader) if collated else loader)
 
 
 MEASURES = {

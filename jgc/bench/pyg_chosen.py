@@ -6,7 +6,7 @@ import torch
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GCN, GIN, MLP, GraphSAGE, global_add_pool
 
-from jgc.bench.pyg import DEVICE, given, train_epoch, wait
+from jgc.bench.pyg import DEVICE, given, passes, train_epoch
 from jgc.bench.work import Work, repeated
 from jgc.data import Dataset, load
 from jgc.study.plan import Plan, plan
@@ -76,15 +76,7 @@ def epoch(dataset: str, model: str) -> Work:
 def inference(dataset: str, model: str) -> Work:
     """Milliseconds of a pass: the whole graph, or all graphs that are held out."""
     network, _, _, held_out = _ready(dataset, model)
-    network.eval()
-
-    def run() -> None:
-        with torch.no_grad():
-            for batch in held_out:
-                network(batch.to(DEVICE))
-        wait()
-
-    return repeated(run)
+    return passes(network, held_out)
 
 
 MEASURES = {"pyg-epoch-of": epoch, "pyg-pass-of": inference}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import scipy.sparse as sp
 
@@ -221,3 +222,8 @@ def lanes(order=(0, 1, 2, 3)):
     runs = [lane(seed, sparsity=s, bits=b, l2=s / 10) for s, b in LEVELS for seed in range(2)]
     runs.append(lane(0, split=1, sparsity=LEVELS[0][0], bits=LEVELS[0][1]))
     return [runs[i] for i in order]
+
+
+def all_close(a, b):
+    """Leaf by leaf, but for what another program rounds otherwise."""
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=1e-6), a, b)

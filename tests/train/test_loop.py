@@ -11,7 +11,17 @@ from jgc.prune import sparsity_of
 from jgc.train import Method, Phase, Trained, lane, problem, train
 from jgc.train import lanes as lanes_module
 from jgc.tree import is_kernel, named_leaves
-from tests.train.cases import CASES, LEVELS, OPTIMISER, TABLE, UNTRAINED, gradual, lanes, qat
+from tests.train.cases import (
+    CASES,
+    LEVELS,
+    OPTIMISER,
+    TABLE,
+    UNTRAINED,
+    all_close,
+    gradual,
+    lanes,
+    qat,
+)
 
 each_case = pytest.mark.parametrize("name", TABLE)
 pruned = pytest.mark.parametrize("name", [case.name for case in CASES if case.prune])
@@ -56,10 +66,6 @@ def same_bits(a, b):
     return jax.tree.all(jax.tree.map(lambda x, y: x == y, a, b))
 
 
-def close(a, b):
-    np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
-
-
 def lane_of(state, i):
     return jax.tree.map(lambda leaf: leaf[i], state)
 
@@ -88,9 +94,7 @@ def test_neither_company_nor_chunks_change_a_bit(runs, name):
 def test_a_lane_alone_is_the_lane_in_company(runs):
     """On one device instead of two: another program, which may round otherwise."""
     alone, company = runs("global+qat", (3,), chunk=2).state, runs("global+qat").state
-    alone, company = lane_of(alone, 0), lane_of(company, 3)
-    assert same_bits(alone.model.masks, company.model.masks)
-    jax.tree.map(close, (alone.loss, alone.model.params), (company.loss, company.model.params))
+    all_close(lane_of(alone, 0), lane_of(company, 3))
 
 
 @each_case
