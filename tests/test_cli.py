@@ -1,6 +1,8 @@
 """The words a person types, run in this process with stand-ins for what trains."""
 
 import dataclasses
+import importlib
+import json
 import os
 import re
 import subprocess
@@ -281,6 +283,17 @@ def test_predict_on_another_task_or_without_words(small, tmp_path):
     pack.save(small, held.params, held.masks, held.grids, stats=held.stats, meta={"val": 0.5})
     said = run("predict", small, "tiny", code=2)
     assert "does not say which model this is" in said.err and "compress the model anew" in said.err
+
+
+@pytest.mark.parametrize("peers", [{}, {"torch": "2.9"}], ids=["alone", "beside torch"])
+def test_bench_writes_its_rows_and_says_when_peers_are_missing(tmp_path, monkeypatch, peers):
+    row = {"what": "sum", "about": "sums", "ours_ms": 2.0, "ours_iqr_ms": 0.1, **peers}
+    measure = importlib.import_module("jgc.bench.run")
+    monkeypatch.setattr(measure, "run", lambda what, rounds, report: report(row))
+    said = run("bench", "sum", "--json", tmp_path / "rows.json")
+    assert "Measured side by side" in said.out and "sum: 2 ms" in said.err
+    assert ("no peers" in said.err) == (not peers)
+    assert json.loads((tmp_path / "rows.json").read_text()) == [row]
 
 
 def test_data_list_and_get():
