@@ -1,43 +1,50 @@
 """Does the memory of a process that runs studies stay flat?
 
-Runs the same small study again and again in one process, each into a new folder, and writes a row
-of memory after every one: what the process has (`mb`), and what is left when the allocator has
+Does the same small work again and again in one process, each time in a new folder, and writes a row
+of memory after every time: what the process has (`mb`), and what is left when the allocator has
 handed back what nobody uses (`held_mb`). glibc keeps hundreds of MB of freed memory in its arenas
 after XLA has compiled, which is no leak; what grows in `held_mb` would be.
 
-    python experiments/trust/soak.py --minutes 30
+    python experiments/trust/soak.py --minutes 30           # studies of three programs: soak.jsonl
+    python experiments/trust/soak.py gcn --times 40         # of one program: gcn.jsonl; gin too
+    python experiments/trust/soak.py checkpoint --times 200
 """
 
 import argparse
 import ctypes
 import gc
 import json
+import math
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import jax.numpy as jnp
 
 from jgc.study import load_recipe
 from jgc.study.runner import run_study
+from jgc.train.checkpoint import Checkpoint
 
-ROWS = Path(__file__).with_name("soak.jsonl")
-RECIPE = """
-name = "soak"
-seeds = 2
+HERE = Path(__file__).parent
+GCN = """
 [[run]]
 dataset = "sbm"
 model = "gcn"
 settings = { hidden = 16, epochs = 40, finetune_epochs = 20 }
 method = [
   { name = "dense" },
-  { name = "global+qat", sparsity = [0.5, 0.9], bits = 8 },
-]
+"""
+PRUNED = '{ name = "global+qat", sparsity = [0.5, 0.9], bits = 8 },'
+GIN = """
 [[run]]
 dataset = "motif"
 model = "gin"
 settings = { hidden = 16, layers = 2, epochs = 4, finetune_epochs = 2 }
 method = [{ name = "dense" }]
 """
+RUNS = {"soak": f"{GCN}{PRUNED}]{GIN}", "gcn": f"{GCN}]", "gin": GIN}
 
 
 def resident_mb() -> float:
@@ -51,18 +58,28 @@ def hand_back() -> None:
     ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def soak(minutes: float):
-    """Yields a row after every study."""
-    recipe, began, count = load_recipe(RECIPE), time.monotonic(), 0
-    while time.monotonic() < began + 60 * minutes:
+def work(what: str) -> Callable[[str], object]:
+    """What is done in a folder: a study, or one checkpoint of as many arrays as a GCN trains."""
+    if what == "checkpoint":
+        state = {str(i): jnp.arange(100.0) for i in range(40)}
+        return lambda folder: Checkpoint(folder, what).save(state, 1)
+    recipe = load_recipe(f'name = "{what}"\nseeds = 2\n{RUNS[what]}')
+    return lambda folder: run_study(recipe, folder, report=lambda line: None)
+
+
+def soak(what: str, times: float, minutes: float):
+    """Yields a row after every time."""
+    do, began, count = work(what), time.monotonic(), 0
+    while count < times and time.monotonic() < began + 60 * minutes:
         with tempfile.TemporaryDirectory() as folder:
-            rows = run_study(recipe, folder, report=lambda line: None)
+            do(folder)
         count += 1
         elapsed, mb = time.monotonic() - began, resident_mb()
         hand_back()
         yield {
-            "study": count, "s": round(elapsed, 1), "rows": len(rows), "mb": round(mb, 1),
-            "held_mb": round(resident_mb(), 1), "files": len(list(Path("/proc/self/fd").iterdir())),
+            "count": count, "s": round(elapsed, 1), "mb": round(mb, 1),
+            "held_mb": round(resident_mb(), 1), "objects": len(gc.get_objects()),
+            "files": len(list(Path("/proc/self/fd").iterdir())),
         }  # fmt: skip
 
 
@@ -74,15 +91,20 @@ def slope(rows: list[dict]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("what", nargs="?", default="soak", choices=[*RUNS, "checkpoint"])
+    parser.add_argument("--times", type=float, default=math.inf)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    given = parser.parse_args()
+    if math.isinf(given.times) and math.isinf(given.minutes):
+        parser.error("for how long? Say --times or --minutes.")
     rows = []
-    with ROWS.open("w") as file:
-        for row in soak(parser.parse_args().minutes):
+    with (HERE / f"{given.what}.jsonl").open("w") as file:
+        for row in soak(given.what, given.times, given.minutes):
             rows.append(row)
             print(json.dumps(row), file=file, flush=True)
-    late = rows[len(rows) // 3 :]  # The first studies fill the caches of jax and malloc.
+    late = rows[len(rows) // 3 :]  # The first ones fill the caches of jax and malloc.
     first, last = rows[0]["held_mb"], rows[-1]["held_mb"]
-    print(f"{len(rows)} studies, {first} MB held after the first, {last} MB at the end")
+    print(f"{len(rows)} times, {first} MB held after the first, {last} MB at the end")
     if len(late) > 1:
         print(f"last two thirds: {slope(late):+.1f} MB an hour")
 
