@@ -19,14 +19,14 @@ from jgc.train.problem import Scores as Scores
 from jgc.train.problem import check_metrics as check_metrics
 from jgc.train.problem import problem as problem
 from jgc.train.program import Trained as Trained
-from jgc.train.program import lane as lane
-from jgc.train.program import starts as starts
 from jgc.train.program import train as train
 from jgc.train.state import Best as Best
 from jgc.train.state import Lane as Lane
 from jgc.train.state import Model as Model
 from jgc.train.state import Start as Start
 from jgc.train.state import TrainState as TrainState
+from jgc.train.state import lane as lane
+from jgc.train.state import starts as starts
 from jgc.train.stopping import Stopping as Stopping
 from jgc.train.stopping import StopState as StopState
 from jgc.train.traffic import Traffic as Traffic

@@ -103,19 +103,7 @@ def train(
         >>> done.state.best.val.shape, done.traces
         ((2,), 1)
     """
-    if not lanes:
-        raise ValueError("`lanes` is empty; give at least one `lane(seed)`.")
-    if chunk < 1:
-        raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
-    if folder is not None and jax.process_count() > 1:
-        raise ValueError("`folder`: checkpoints are for one process, here there are several.")
-    if task.parts is not None and (method.stored or method.quantizer is not None):
-        raise ValueError(
-            f"{method.name!r} stores weights sparsely or quantises, which are for one device: "
-            "make the `task` without `devices`."
-        )
-    _check_start(dense, method)
-    _check_splits(lanes, task)
+    _check(task, method, lanes, dense, chunk, folder)
     mesh = lane_mesh(len(lanes), task.n_part)
     begun = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes), dense
     begun, n_lane = fill(begun, mesh)
@@ -202,41 +190,24 @@ def _span(method: Method, epoch: int) -> tuple[int, int]:
     return int(ends[phase]) - method.phases[phase].epochs, int(ends[phase])
 
 
-def starts(state: TrainState) -> Start:
-    """What other methods need of a dense training, to start from it.
-
-    Args:
-        state: Of a method with one phase that trains as it is, leaves `[n_lane, ...]`.
-
-    Returns:
-        A `Start` with leaves `[n_lane, ...]`; take the lanes that are wanted by
-        `jax.tree.map(lambda leaf: leaf[which], ...)`.
-
-    Example:
-        >>> import jgc.data
-        >>> from jgc.models import GCN, for_task
-        >>> from jgc.prune import global_magnitude
-        >>> from jgc.train import Method, Phase, problem
-        >>> data = jgc.data.load("sbm")
-        >>> model, task = for_task(GCN(hidden=8), "node", data.n_class), problem(data)
-        >>> dense = train(model, task, Method("dense", (Phase(2),)), [lane(0)])
-        >>> pruned = Method("global", (Phase(2), Phase(1, prune=True)),
-        ...                 lambda sparsity, key: global_magnitude(sparsity))
-        >>> done = train(model, task, pruned, [lane(0, sparsity=0.5)], dense=starts(dense.state))
-        >>> bool((done.state.loss[:, :2] == dense.state.loss).all())
-        True
-    """
-    return Start(state.best, state.loss, state.val, state.test)
-
-
-def _check_start(dense: Start | None, method: Method) -> None:
+def _check(
+    task: Problem, method: Method, lanes: list[Lane], dense: Start | None, chunk: int, folder
+) -> None:
+    if not lanes:
+        raise ValueError("`lanes` is empty; give at least one `lane(seed)`.")
+    if chunk < 1:
+        raise ValueError(f"`chunk` must be >= 1, got {chunk}.")
+    if folder is not None and jax.process_count() > 1:
+        raise ValueError("`folder`: checkpoints are for one process, here there are several.")
+    if task.parts is not None and (method.stored or method.quantizer is not None):
+        raise ValueError(
+            f"{method.name!r} stores weights sparsely or quantises, which are for one device: "
+            "make the `task` without `devices`."
+        )
     if dense is not None and Phase(dense.epochs) not in method.phases[:1]:
         raise ValueError(
             f"`dense` has {dense.epochs} epochs; {method.name!r} begins by {method.phases[0]}."
         )
-
-
-def _check_splits(lanes: list[Lane], task: Problem) -> None:
     # Compiled code would clip the index and train on the last split without a word.
     beyond = [int(lane.split) for lane in lanes if lane.split >= task.n_split]
     if beyond:
@@ -244,41 +215,6 @@ def _check_splits(lanes: list[Lane], task: Problem) -> None:
             f"`split` of a lane must be in 0..{task.n_split - 1}, the splits (or folds) of the "
             f"task; got {beyond[0]}. Load the data with a larger `n_splits`?"
         )
-
-
-def lane(
-    seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8, l2: float = 0.0
-) -> Lane:
-    """One run.
-
-    Args:
-        seed: Of everything random in it, >= 0.
-        split: Which split of the data set, >= 0.
-        sparsity: In [0, 1].
-        bits: In 2..8.
-        l2: Strength of an L2 penalty, >= 0.
-
-    Returns:
-        The `Lane`.
-
-    Raises:
-        ValueError: for a value out of its range.
-
-    Example:
-        >>> float(lane(3, sparsity=0.5).sparsity)
-        0.5
-    """
-    if seed < 0 or split < 0:
-        raise ValueError(f"`seed` and `split` must be >= 0, got {seed} and {split}.")
-    if not 0 <= sparsity <= 1:
-        raise ValueError(f"`sparsity` is a fraction in [0, 1], got {sparsity}.")
-    if not 2 <= bits <= 8:
-        raise ValueError(f"`bits` must be in 2..8, got {bits}.")
-    if not 0 <= l2 < np.inf:
-        raise ValueError(f"`l2` must be a finite number >= 0, got {l2}.")
-    return Lane(
-        np.uint32(seed), np.int32(split), np.float32(sparsity), np.int32(bits), np.float32(l2)
-    )
 
 
 def _options(mesh) -> dict[str, Any]:

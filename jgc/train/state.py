@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from jax import Array
 
 from jgc.prune import PruneState
@@ -23,7 +24,6 @@ class Lane(NamedTuple):
         l2: Strength of the L2 penalty, float32 >= 0; read by methods with `l2`.
 
     Example:
-        >>> from jgc.train import lane
         >>> float(lane(seed=3, sparsity=0.5).sparsity)
         0.5
     """
@@ -33,6 +33,41 @@ class Lane(NamedTuple):
     sparsity: Scalar
     bits: Scalar
     l2: Scalar
+
+
+def lane(
+    seed: int, *, split: int = 0, sparsity: float = 0.0, bits: int = 8, l2: float = 0.0
+) -> Lane:
+    """One run.
+
+    Args:
+        seed: Of everything random in it, >= 0.
+        split: Which split of the data set, >= 0.
+        sparsity: In [0, 1].
+        bits: In 2..8.
+        l2: Strength of an L2 penalty, >= 0.
+
+    Returns:
+        The `Lane`.
+
+    Raises:
+        ValueError: for a value out of its range.
+
+    Example:
+        >>> float(lane(3, sparsity=0.5).sparsity)
+        0.5
+    """
+    if seed < 0 or split < 0:
+        raise ValueError(f"`seed` and `split` must be >= 0, got {seed} and {split}.")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"`sparsity` is a fraction in [0, 1], got {sparsity}.")
+    if not 2 <= bits <= 8:
+        raise ValueError(f"`bits` must be in 2..8, got {bits}.")
+    if not 0 <= l2 < np.inf:
+        raise ValueError(f"`l2` must be a finite number >= 0, got {l2}.")
+    return Lane(
+        np.uint32(seed), np.int32(split), np.float32(sparsity), np.int32(bits), np.float32(l2)
+    )
 
 
 class Model(NamedTuple):
@@ -152,3 +187,30 @@ class Start(NamedTuple):
     def epochs(self) -> int:
         """Epochs that are done, of one lane or of a stack of them."""
         return self.loss.shape[-1]
+
+
+def starts(state: TrainState) -> Start:
+    """What other methods need of a dense training, to start from it.
+
+    Args:
+        state: Of a method with one phase that trains as it is, leaves `[n_lane, ...]`.
+
+    Returns:
+        A `Start` with leaves `[n_lane, ...]`; take the lanes that are wanted by
+        `jax.tree.map(lambda leaf: leaf[which], ...)`.
+
+    Example:
+        >>> import jgc.data
+        >>> from jgc.models import GCN, for_task
+        >>> from jgc.prune import global_magnitude
+        >>> from jgc.train import Method, Phase, lane, problem, train
+        >>> data = jgc.data.load("sbm")
+        >>> model, task = for_task(GCN(hidden=8), "node", data.n_class), problem(data)
+        >>> dense = train(model, task, Method("dense", (Phase(2),)), [lane(0)])
+        >>> pruned = Method("global", (Phase(2), Phase(1, prune=True)),
+        ...                 lambda sparsity, key: global_magnitude(sparsity))
+        >>> done = train(model, task, pruned, [lane(0, sparsity=0.5)], dense=starts(dense.state))
+        >>> bool((done.state.loss[:, :2] == dense.state.loss).all())
+        True
+    """
+    return Start(state.best, state.loss, state.val, state.test)
