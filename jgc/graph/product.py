@@ -1,9 +1,10 @@
-"""The sparse-dense product behind every aggregation, with its gradient and its lane rule.
+"""The sparse-dense product behind every aggregation, with its gradient.
 
 Three operations carry all message passing, each linear in its values:
 `product` (sum of weighted columns), `edge_sum` (sum of entry values) and the two gathers
 `at_rows` / `at_cols`. Their gradients are each other on the transposed pattern, so no backward
-pass ever scatters, and their batching rules fold lanes into features, so `vmap` neither does.
+pass ever scatters; their batching rules (`jgc.graph.batching`) fold lanes into features, so `vmap`
+neither does.
 """
 
 import functools
@@ -13,19 +14,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_batching import custom_vmap
 
-from jgc.graph import bcsr, native, segment
+from jgc.graph import native
+from jgc.graph.batching import BACKENDS, gather_sum, reduce_rows
 from jgc.graph.choice import FEATURES, STEPS, choose
 from jgc.graph.structure import Structure
 
 Backend = Literal["segment", "bcsr", "native", "scatter"]
-BACKENDS = {
-    "segment": segment.gather_sum,
-    "scatter": functools.partial(segment.gather_sum, in_order=False),
-    "bcsr": bcsr.gather_sum,
-    "native": native.gather_sum,
-}
 # Other types run as `segment`; where none are named, all run.
 _TYPES = {"native": ("float32", "bfloat16"), "bcsr": ("float32",)}
 
@@ -97,7 +92,7 @@ def edge_max(pattern: Structure, values: Array, backend: str = "auto") -> Array:
     flat, backend = _flat(values), resolve(backend, values.dtype, pattern.n_entry)
     if backend == "native":
         return native.entry_max(pattern, flat).reshape(pattern.n_row, *values.shape[1:])
-    flat = _segment("max", backend != "scatter")(pattern, flat)
+    flat = reduce_rows("max", backend != "scatter")(pattern, flat)
     top = flat.reshape(pattern.n_row, *values.shape[1:])
     empty = (jnp.diff(pattern.indptr) == 0).reshape(-1, *[1] * (values.ndim - 1))
     return jnp.where(empty, 0, top)
@@ -148,7 +143,7 @@ def resolve(backend: str, dtype, n_entry: int = 0) -> str:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _product(backend: str, pattern: Structure, w: Array | None, x: Array) -> Array:
-    return _lanes_folded(backend, pattern, w, x)
+    return gather_sum(backend, pattern, w, x)
 
 
 def _product_fwd(backend, pattern, w, x):
@@ -194,7 +189,7 @@ _native_dots.defvjp(
 def _edge_sum(backend: str, pattern: Structure, values: Array) -> Array:
     if backend == "native":
         return native.entry_sum(pattern, values)
-    return _segment("sum", backend != "scatter")(pattern, values)
+    return reduce_rows("sum", backend != "scatter")(pattern, values)
 
 
 _edge_sum.defvjp(
@@ -229,80 +224,3 @@ def _flat(values: Array) -> Array:
 
 def _no_gradient(pattern: Structure):
     return jax.tree.map(lambda _: None, pattern)
-
-
-# --- batching: lanes become features -----------------------------------------------------------
-
-
-def _lanes_folded(backend: str, pattern: Structure, w: Array | None, x: Array) -> Array:
-    if backend == "native":
-        return native.gather_sum(pattern, w, x)
-    if w is None:
-        return _unweighted(backend)(pattern, x)
-    return _weighted(backend)(pattern, w, x)
-
-
-@functools.cache
-def _unweighted(backend: str):
-    @custom_vmap
-    def run(pattern, x):
-        return BACKENDS[backend](pattern, None, x)
-
-    @run.def_vmap
-    def fold(n_lane, batched, pattern, x):  # noqa: ANN001
-        if any(jax.tree.leaves(batched[0])):
-            return _one_by_one(run, n_lane, batched, pattern, x)
-        _, n_col, heads, d = x.shape
-        y = run(pattern, jnp.moveaxis(x, 0, 2).reshape(n_col, heads, n_lane * d))
-        return jnp.moveaxis(y.reshape(pattern.n_row, heads, n_lane, d), 2, 0), True
-
-    return run
-
-
-@functools.cache
-def _weighted(backend: str):
-    @custom_vmap
-    def run(pattern, w, x):
-        return BACKENDS[backend](pattern, w, x)
-
-    @run.def_vmap
-    def fold(n_lane, batched, pattern, w, x):
-        if any(jax.tree.leaves(batched[0])):
-            return _one_by_one(run, n_lane, batched, pattern, w, x)
-        x = x if batched[2] else jnp.broadcast_to(x, (n_lane, *x.shape))
-        _, n_col, heads, d = x.shape
-        if not batched[1]:
-            y = run(pattern, w, jnp.moveaxis(x, 0, 2).reshape(n_col, heads, n_lane * d))
-            return jnp.moveaxis(y.reshape(pattern.n_row, heads, n_lane, d), 2, 0), True
-        w = jnp.moveaxis(w, 0, 1).reshape(-1, n_lane * heads)
-        y = run(pattern, w, jnp.moveaxis(x, 0, 1).reshape(n_col, n_lane * heads, d))
-        return jnp.moveaxis(y.reshape(pattern.n_row, n_lane, heads, d), 1, 0), True
-
-    return run
-
-
-@functools.cache
-def _segment(reduction: str, in_order: bool):
-    reduce = {"sum": jax.ops.segment_sum, "max": jax.ops.segment_max}[reduction]
-
-    @custom_vmap
-    def run(pattern, values):
-        return reduce(values, pattern.rows, pattern.n_row, indices_are_sorted=in_order)
-
-    @run.def_vmap
-    def fold(n_lane, batched, pattern, values):
-        if any(jax.tree.leaves(batched[0])):
-            return _one_by_one(run, n_lane, batched, pattern, values)
-        y = run(pattern, _flat(jnp.moveaxis(values, 0, 1)))
-        return jnp.moveaxis(y.reshape(pattern.n_row, n_lane, -1), 1, 0), True
-
-    return run
-
-
-def _one_by_one(run, n_lane: int, batched, *args):
-    """Lanes with patterns of their own run in turn."""
-    args = jax.tree.map(
-        lambda is_batched, a: a if is_batched else jnp.broadcast_to(a, (n_lane, *a.shape)),
-        tuple(batched), tuple(args),
-    )  # fmt: skip
-    return jax.lax.map(lambda lane: run(*lane), args), True

@@ -22,11 +22,8 @@ from jgc.prune.methods.lamp import share_of_larger as share_of_larger
 from jgc.prune.methods.lasso import group_lasso as group_lasso
 from jgc.prune.methods.lasso import lasso as lasso
 from jgc.prune.methods.magnitude import global_magnitude as global_magnitude
-from jgc.prune.methods.magnitude import head_magnitude as head_magnitude
 from jgc.prune.methods.magnitude import layer_magnitude as layer_magnitude
-from jgc.prune.methods.magnitude import n_of_m_magnitude as n_of_m_magnitude
 from jgc.prune.methods.magnitude import random_global as random_global
-from jgc.prune.methods.magnitude import row_magnitude as row_magnitude
 from jgc.prune.methods.movement import movement as movement
 from jgc.prune.methods.saliency import global_saliency as global_saliency
 from jgc.prune.methods.saliency import saliency as saliency
@@ -36,6 +33,9 @@ from jgc.prune.methods.sparse_training import rigl as rigl
 from jgc.prune.methods.sparse_training import rigl_ucb as rigl_ucb
 from jgc.prune.methods.sparse_training import set_ as set_
 from jgc.prune.methods.sparse_training import static_sparse as static_sparse
+from jgc.prune.methods.structured import head_magnitude as head_magnitude
+from jgc.prune.methods.structured import n_of_m_magnitude as n_of_m_magnitude
+from jgc.prune.methods.structured import row_magnitude as row_magnitude
 from jgc.prune.methods.synflow import synflow as synflow
 from jgc.prune.methods.taylor import taylor as taylor
 from jgc.prune.methods.tickets import lottery_ticket as lottery_ticket

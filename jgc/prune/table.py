@@ -9,18 +9,12 @@ from jgc.prune.methods.grasp import grasp
 from jgc.prune.methods.lagrangian import admm, slr
 from jgc.prune.methods.lamp import lamp
 from jgc.prune.methods.lasso import group_lasso, lasso
-from jgc.prune.methods.magnitude import (
-    global_magnitude,
-    head_magnitude,
-    layer_magnitude,
-    n_of_m_magnitude,
-    random_global,
-    row_magnitude,
-)
+from jgc.prune.methods.magnitude import global_magnitude, layer_magnitude, random_global
 from jgc.prune.methods.movement import movement
 from jgc.prune.methods.saliency import global_saliency
 from jgc.prune.methods.sap import sap
 from jgc.prune.methods.sparse_training import rigl, rigl_ucb, set_, static_sparse
+from jgc.prune.methods.structured import head_magnitude, n_of_m_magnitude, row_magnitude
 from jgc.prune.methods.synflow import synflow
 from jgc.prune.methods.taylor import taylor
 from jgc.prune.methods.tickets import lottery_ticket
