@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from jgc.search.space import Candidate, Structure, quality
 from jgc.study.job import Job, described
+from jgc.study.jobs import dataset_of, jobs_of
 from jgc.study.method import DENSE, Level
 from jgc.study.plan import check_fit, plan
 from jgc.study.recipe import Recipe, Run
-from jgc.study.runner import Runner, dataset_of, jobs_of
+from jgc.study.runner import Runner
 
 # Seeds of every lane while searching; what is chosen is trained with all.
 SEEDS = 3

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from jgc.study.jobs import check
 from jgc.study.pieces import Piece, outcomes, pieces
 from jgc.study.recipe import Recipe, load_recipe
-from jgc.study.runner import check
 from jgc.study.store import Store
 
 ATTEMPTS = 3  # What kills a worker so often would kill the next.

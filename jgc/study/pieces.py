@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jgc.study.jobs import jobs
 from jgc.study.recipe import Recipe
-from jgc.study.runner import Runner, jobs
+from jgc.study.runner import Runner
 
 
 class Piece(NamedTuple):

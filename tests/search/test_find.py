@@ -8,10 +8,11 @@ from jgc.search import space, trainer
 from jgc.search.budget import Budget
 from jgc.search.find import search
 from jgc.study import Store, load_recipe
+from jgc.study import jobs as jobs_module
 from jgc.study import runner as runner_module
+from jgc.study.jobs import jobs
 from jgc.study.method import DENSE, Method
 from jgc.study.recipe import Run, Settings
-from jgc.study.runner import jobs
 from tests.search.cases import InOrder
 from tests.train.cases import tiny_nodes
 
@@ -24,7 +25,7 @@ ROOMY = Budget(max_bytes=4000)
 def _tiny(programs):
     del programs
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner_module, "load", lambda *args, **kwargs: tiny_nodes())
+        patch.setattr(jobs_module, "load", lambda *args, **kwargs: tiny_nodes())
         patch.setattr(module, "Suggestions", InOrder)
         # As many lanes while searching as in the end, so that one program serves both.
         patch.setattr(trainer, "SEEDS", 2)

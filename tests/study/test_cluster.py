@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jgc.study import check_row, load_recipe, named_recipe
-from jgc.study import runner as runner_module
+from jgc.study import jobs as jobs_module
 from jgc.study.cluster import _check_answers, run_on_ray
 from jgc.study.pieces import Piece, outcomes, pieces
 from jgc.study.runner import run_study
@@ -41,7 +41,7 @@ def test_pieces_are_all_lanes_each_once(n_worker, seeds):
 def test_rows_of_pieces_are_those_of_the_study(n_worker, programs, monkeypatch, tmp_path):
     """Bit for bit: a lane does not know what is trained beside it."""
     del programs
-    monkeypatch.setattr(runner_module, "load", tiny)
+    monkeypatch.setattr(jobs_module, "load", tiny)
     whole = run_study(recipe(), tmp_path / "whole", report=lambda line: None)
     done, found = set(), []
     for piece in pieces(recipe(), n_worker):

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from jgc.study import Store, check_row, load_recipe
+from jgc.study import jobs as jobs_module
 from jgc.study import runner as module
 from jgc.study import store as store_module
-from jgc.study.runner import jobs, run_study
+from jgc.study.jobs import jobs
+from jgc.study.runner import run_study
 from tests.study.cases import tiny_recipe
 from tests.train.cases import tiny_links, tiny_nodes
 
@@ -34,7 +36,7 @@ def recipe(*changes: tuple[str, str]):
 @pytest.fixture(autouse=True)
 def _tiny_data(programs, monkeypatch):
     del programs
-    monkeypatch.setattr(module, "load", tiny)
+    monkeypatch.setattr(jobs_module, "load", tiny)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def finished(programs, tmp_path_factory):
     """A whole study: its folder, its rows, what it said."""
     folder, said = tmp_path_factory.mktemp("study"), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load", tiny)
+        patch.setattr(jobs_module, "load", tiny)
         before = programs.compilations
         rows = run_study(recipe(), folder, report=said.append)
         return folder, rows, said, programs.compilations - before
@@ -200,7 +202,7 @@ import sys, jax
 jax.config.update("jax_num_cpu_devices", 2)
 from tests.study import test_runner as test
 from tests.train.programs import shared_programs
-test.module.load = test.tiny
+test.jobs_module.load = test.tiny
 with shared_programs():
     rows = test.run_study(test.recipe(), sys.argv[1], resume=True)
 print("rows", len(rows))
@@ -233,6 +235,6 @@ def test_a_model_made_for_one_task_needs_no_word_for_it(monkeypatch):
         asked.append(task)
         return tiny_links()
 
-    monkeypatch.setattr(module, "load", load)
+    monkeypatch.setattr(jobs_module, "load", load)
     ready = list(jobs(recipe(('"mlp"', '"ness"'))))
     assert asked == ["link"] and {job.plan.model.out for job in ready} == {4}
