@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jgc import pack
-from jgc.study import Store, load_recipe, runner
+from jgc.study import Store, jobs, load_recipe, runner
 from jgc.train import problem, train
 from tests.study.cases import tiny_recipe
 from tests.train.cases import TABLE, lanes, tiny_nodes
@@ -46,7 +46,7 @@ def prepare(cache: str) -> None:
 
 
 def run_study(folder: Path) -> None:
-    runner.load = lambda *words, **choices: tiny_nodes()
+    jobs.load = lambda *words, **choices: tiny_nodes()
     runner.run_study(load_recipe(RECIPE), folder, resume=True, report=lambda line: None)
 
 
