@@ -13,7 +13,7 @@ import argparse  # noqa: E402 - the clock runs
 import json  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from jgc.study import load_recipe, runner, training  # noqa: E402
+from jgc.study import jobs, load_recipe, runner, training  # noqa: E402
 from jgc.train import checkpoint, program  # noqa: E402
 
 SPENT: dict[str, list[float]] = {}
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     told = parser.parse_args()
     SPENT["start and imports"] = [time.perf_counter() - START, time.process_time()]
-    timed("data set", runner, "load")
+    timed("data set", jobs, "load")
     timed("compiling", program._Programs, "_compile")
     timed("training", program.jax, "block_until_ready")
     timed("checkpoints", checkpoint.Checkpoint, "save")
