@@ -31,6 +31,10 @@ def degree(
     sites of nodes it then passes in full precision, and its values do not move a range. Sites of
     edges or graphs protect nothing. In evaluation every node is quantised.
 
+    Batch norm right behind a protected site sees hubs in full precision in training only, and its
+    statistics then fit no evaluation. Between the two belongs a site that quantises all nodes: one
+    with a mask of its own (`mask & True`), as `experiments/quant/reddit.py` has them.
+
     The paper's six options are `clip_gradient` ("gc", else "ste") with each of `ranges`.
 
     Differs: one draw serves all layers of a pass, as in the authors' code; the paper drew for every
