@@ -10,6 +10,7 @@ on validation (README.md), falls steadily to an eighth and not by halves.
 
     python experiments/quant/reddit.py --folds 1 --epochs 2       # try it
     python experiments/quant/reddit.py --out runs/reddit          # all of it, resumable
+    python experiments/quant/reddit.py --folds 2 --epochs 8 --methods degree --rate 0.001
 
 With `--out` the rows of all folds are written there, to `rows-FOLDS-EPOCHS.jsonl`.
 """
@@ -127,10 +128,12 @@ def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--folds", type=int, default=10)
     words.add_argument("--epochs", type=int, default=50)
+    words.add_argument("--rate", type=float, help="a learning rate in the place of the chosen ones")
     words.add_argument("--methods", nargs="+", default=list(RUNS), choices=list(RUNS))
     words.add_argument("--out", type=Path, help="a folder for checkpoints and rows")
     given = words.parse_args()
     task = problem(with_degrees(data.load("reddit-binary-dgcnn")), batch_size=32, choose="log_loss")
+    fall = 0.125 ** (1 / given.epochs)
     size, rows = f"{given.folds}-{given.epochs}", []
     for name in given.methods:
         quantizer, rate, weight_decay = RUNS[name]
@@ -139,7 +142,7 @@ def main() -> None:
         began = time.perf_counter()
         done = train(
             GIN(), task, Method(name, phases, None, quantizer), lanes, chunk=5,
-            optimiser=Optimiser(rate, weight_decay, decay=0.125 ** (1 / given.epochs)),
+            optimiser=Optimiser(given.rate or rate, weight_decay, decay=fall),
             folder=given.out and given.out / f"{name}-{size}",
             report=lambda epoch, of, name=name: print(f"{name}: epoch {epoch} of {of}", flush=True),
         )  # fmt: skip
@@ -147,13 +150,15 @@ def main() -> None:
         tests = 100 * np.asarray(best.test)
         rows += [
             {"method": name, "bits": 32 if quantizer is None else 4, "epochs": given.epochs,
-             "seed": fold, "val": float(best.val[fold]), "test": float(best.test[fold])}
+             "seed": fold, "val": float(best.val[fold]), "test": float(best.test[fold]),
+             "val_mean": float(done.state.val[fold].mean())}
             for fold in range(given.folds)
         ]  # fmt: skip
         each = done.run_s / given.epochs / given.folds
         print(
             f"{name}: test {tests.mean():.1f} +- {tests.std():.1f} (val "
-            f"{100 * best.val.mean():.1f}) over {given.folds} folds {tests.round(1).tolist()}; "
+            f"{100 * best.val.mean():.1f}, mean of epochs {100 * done.state.val.mean():.1f}) over "
+            f"{given.folds} folds {tests.round(1).tolist()}; "
             f"{each:.1f} s an epoch and fold, {time.perf_counter() - began:.0f} s in all",
             flush=True,
         )

@@ -8,6 +8,7 @@ after XLA has compiled, which is no leak; what grows in `held_mb` would be.
     python experiments/trust/soak.py --minutes 30           # studies of three programs: soak.jsonl
     python experiments/trust/soak.py gcn --times 40         # of one program: gcn.jsonl; gin too
     python experiments/trust/soak.py checkpoint --times 200
+    python experiments/trust/soak.py metrics --times 200    # what orbax asks tensorstore at a save
 """
 
 import argparse
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax.numpy as jnp
+import tensorstore
 
 from jgc.study import load_recipe
 from jgc.study.runner import run_study
@@ -59,10 +61,17 @@ def hand_back() -> None:
 
 
 def work(what: str) -> Callable[[str], object]:
-    """What is done in a folder: a study, or one checkpoint of as many arrays as a GCN trains."""
-    if what == "checkpoint":
-        state = {str(i): jnp.arange(100.0) for i in range(40)}
-        return lambda folder: Checkpoint(folder, what).save(state, 1)
+    """What is done in a folder: a study, a checkpoint or a question to tensorstore."""
+    if what in ("checkpoint", "metrics"):
+
+        def save(folder: str) -> None:
+            Checkpoint(folder, what).save({str(i): jnp.arange(100.0) for i in range(40)}, 1)
+
+        if what == "checkpoint":
+            return save
+        with tempfile.TemporaryDirectory() as folder:
+            save(folder)  # Before, there is little to ask for.
+        return lambda folder: tensorstore.experimental_collect_matching_metrics("/tensorstore/")
     recipe = load_recipe(f'name = "{what}"\nseeds = 2\n{RUNS[what]}')
     return lambda folder: run_study(recipe, folder, report=lambda line: None)
 
@@ -91,7 +100,7 @@ def slope(rows: list[dict]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", default="soak", choices=[*RUNS, "checkpoint"])
+    parser.add_argument("what", nargs="?", default="soak", choices=[*RUNS, "checkpoint", "metrics"])
     parser.add_argument("--times", type=float, default=math.inf)
     parser.add_argument("--minutes", type=float, default=math.inf)
     given = parser.parse_args()

@@ -191,7 +191,12 @@ def _span(method: Method, epoch: int) -> tuple[int, int]:
 
 
 def _check(
-    task: Problem, method: Method, lanes: list[Lane], dense: Start | None, chunk: int, folder
+    task: Problem,
+    method: Method,
+    lanes: list[Lane],
+    dense: Start | None,
+    chunk: int,
+    folder: str | Path | None,
 ) -> None:
     if not lanes:
         raise ValueError("`lanes` is empty; give at least one `lane(seed)`.")
