@@ -44,6 +44,8 @@ class Checkpoint:
         Raises:
             OSError: if it cannot be written; the newest one that was there stays.
         """
+        # As numpy arrays: for those of jax orbax has tensorstore count bytes, which leaks.
+        state = jax.device_get(state)
         try:
             self._store.save(self.folder / str(epoch), state, force=True)
             self._store.wait_until_finished()

@@ -39,6 +39,16 @@ def test_the_newest_state_comes_back_and_older_ones_go(tmp_path):
     assert not kept.folder.exists()
 
 
+def test_saving_leaves_nothing_in_memory(tmp_path):
+    counts = []
+    for times in (2, 4):
+        for _ in range(times):
+            Checkpoint(tmp_path, "me").save(small(1.0), 1)
+        gc.collect()
+        counts.append(len(gc.get_objects()))
+    assert counts[1] - counts[0] < 24, counts  # With jax's arrays 24 objects stay at each save.
+
+
 def test_the_state_of_another_program_is_an_error(tmp_path):
     Checkpoint(tmp_path, ("gcn", 1)).save(small(1.0), 5)
     with pytest.raises(ValueError, match="holds a checkpoint of another model") as error:
