@@ -12,7 +12,8 @@ on validation (README.md), falls steadily to an eighth and not by halves.
     python experiments/quant/reddit.py --out runs/reddit          # all of it, resumable
     python experiments/quant/reddit.py --folds 2 --epochs 8 --methods degree --rate 0.001
 
-With `--out` the rows of all folds are written there, to `rows-FOLDS-EPOCHS.jsonl`.
+With `--out` the rows of all folds are written there, to `rows-FOLDS-EPOCHS.jsonl`, so another rate
+takes another folder.
 """
 
 import argparse
@@ -136,22 +137,23 @@ def main() -> None:
     fall = 0.125 ** (1 / given.epochs)
     size, rows = f"{given.folds}-{given.epochs}", []
     for name in given.methods:
-        quantizer, rate, weight_decay = RUNS[name]
+        quantizer, chosen, weight_decay = RUNS[name]
+        rate = given.rate or chosen
         phases = (Phase(given.epochs, quantize=quantizer is not None),)
         lanes = [lane(fold, split=fold, bits=4) for fold in range(given.folds)]
         began = time.perf_counter()
         done = train(
             GIN(), task, Method(name, phases, None, quantizer), lanes, chunk=5,
-            optimiser=Optimiser(given.rate or rate, weight_decay, decay=fall),
-            folder=given.out and given.out / f"{name}-{size}",
+            optimiser=Optimiser(rate, weight_decay, decay=fall),
+            folder=given.out and given.out / f"{name}-{rate}-{size}",
             report=lambda epoch, of, name=name: print(f"{name}: epoch {epoch} of {of}", flush=True),
         )  # fmt: skip
         best = done.state.best
         tests = 100 * np.asarray(best.test)
         rows += [
-            {"method": name, "bits": 32 if quantizer is None else 4, "epochs": given.epochs,
-             "seed": fold, "val": float(best.val[fold]), "test": float(best.test[fold]),
-             "val_mean": float(done.state.val[fold].mean())}
+            {"method": name, "bits": 32 if quantizer is None else 4, "rate": rate,
+             "epochs": given.epochs, "seed": fold, "val": float(best.val[fold]),
+             "test": float(best.test[fold]), "val_mean": float(done.state.val[fold].mean())}
             for fold in range(given.folds)
         ]  # fmt: skip
         each = done.run_s / given.epochs / given.folds
