@@ -3,7 +3,9 @@
 Sparse training (RigL) against train-and-prune (SLR): differences of test scores paired by seed with
 their 95 % intervals, and how many times the FLOPs train-and-prune takes (computed). And RigL
 against masks that stay, with the same budget for every layer as SLR has, and against one global
-pruning of the dense model with fine-tuning.
+pruning of the dense model with fine-tuning. Then, for each set, whether what is better on
+validation is better on test: the correlation of their means over methods and sparsities, but for
+the sparsest, where some methods fail on both.
 
     python experiments/sparse/claims.py runs/paper-2209.04766
 """
@@ -11,6 +13,7 @@ pruning of the dense model with fine-tuning.
 import argparse
 from collections import defaultdict
 from pathlib import Path
+from statistics import correlation, mean
 
 from rich.console import Console
 
@@ -39,6 +42,12 @@ def main() -> None:
             slr = shown(estimate(seeds["slr"].values()))
             lines.append((dataset, f"{sparsity:g}", slr, *gaps, f"{more / less:.1f}"))
     print_table(Table("", HEAD, tuple(lines)), Console(width=200))
+    vals = by_level(rows, "val")
+    sparsest = max(sparsity for _, sparsity, _ in vals)
+    for dataset in sorted({dataset for dataset, _, _ in vals}):
+        cells = [where for where in vals if where[0] == dataset and where[1] < sparsest]
+        pair = [[mean(of[where].values()) for where in cells] for of in (vals, tests)]
+        print(f"{dataset}: validation and test of {len(cells)} cells: r = {correlation(*pair):.2f}")
 
 
 def by_level(rows: list[dict], key: str) -> dict[tuple, dict[int, float]]:
