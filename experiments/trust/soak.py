@@ -1,9 +1,10 @@
 """Does the memory of a process that runs studies stay flat?
 
 Does the same small work again and again in one process, each time in a new folder, and writes a row
-of memory after every time: what the process has (`mb`), and what is left when the allocator has
-handed back what nobody uses (`held_mb`). glibc keeps hundreds of MB of freed memory in its arenas
-after XLA has compiled, which is no leak; what grows in `held_mb` would be.
+of memory after every time: what the process has (`mb`), what is left when the allocator has handed
+back what it can (`held_mb`), and what of it is in use (`used_mb`, by the allocator's own count).
+glibc keeps hundreds of MB of freed memory in pieces after XLA has compiled, which is no leak; what
+grows in `used_mb` would be.
 
     python experiments/trust/soak.py --minutes 30           # studies of three programs: soak.jsonl
     python experiments/trust/soak.py gcn --times 40         # of one program: gcn.jsonl; gin too
@@ -55,6 +56,24 @@ def resident_mb() -> float:
     return pages * 4096 / 1e6
 
 
+class Mallinfo(ctypes.Structure):
+    """What glibc's `mallinfo2` answers, in bytes: `uordblks` is in use, `hblkhd` mapped apart."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks "
+        "keepcost".split()
+    ]
+
+
+def used_mb() -> float:
+    """Memory that someone has asked the allocator for and not given back (glibc 2.33 and newer)."""
+    libc = ctypes.CDLL("libc.so.6")
+    libc.mallinfo2.restype = Mallinfo
+    found = libc.mallinfo2()
+    return (found.uordblks + found.hblkhd) / 1e6
+
+
 def hand_back() -> None:
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -87,15 +106,16 @@ def soak(what: str, times: float, minutes: float):
         hand_back()
         yield {
             "count": count, "s": round(elapsed, 1), "mb": round(mb, 1),
-            "held_mb": round(resident_mb(), 1), "objects": len(gc.get_objects()),
+            "held_mb": round(resident_mb(), 1), "used_mb": round(used_mb(), 1),
+            "objects": len(gc.get_objects()),
             "files": len(list(Path("/proc/self/fd").iterdir())),
         }  # fmt: skip
 
 
-def slope(rows: list[dict]) -> float:
-    """Growth in MB an hour, by least squares."""
-    line = statistics.linear_regression([r["s"] / 3600 for r in rows], [r["held_mb"] for r in rows])
-    return line.slope
+def slope(rows: list[dict], what: str) -> float:
+    """Growth of a column in MB an hour, by least squares."""
+    hours = [row["s"] / 3600 for row in rows]
+    return statistics.linear_regression(hours, [row[what] for row in rows]).slope
 
 
 def main() -> None:
@@ -112,10 +132,9 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), file=file, flush=True)
     late = rows[len(rows) // 3 :]  # The first ones fill the caches of jax and malloc.
-    first, last = rows[0]["held_mb"], rows[-1]["held_mb"]
-    print(f"{len(rows)} times, {first} MB held after the first, {last} MB at the end")
-    if len(late) > 1:
-        print(f"last two thirds: {slope(late):+.1f} MB an hour")
+    for what in ("held_mb", "used_mb"):
+        growth = f", last two thirds {slope(late, what):+.1f} an hour" if len(late) > 1 else ""
+        print(f"{what}: {rows[0][what]} after the first of {len(rows)}, {rows[-1][what]}{growth}")
 
 
 if __name__ == "__main__":
