@@ -22,7 +22,8 @@ class Checkpoint:
     """The newest state of one program in a folder.
 
     A state is written beside its predecessor, which is removed only when the new one is whole, so
-    that a kill at any moment leaves one that can be loaded.
+    that a kill at any moment leaves one that can be loaded. It goes to orbax, and comes back, as
+    numpy arrays: of jax's own orbax has tensorstore count the bytes, which leaks at every call.
 
     Example:
         >>> import tempfile
@@ -44,10 +45,8 @@ class Checkpoint:
         Raises:
             OSError: if it cannot be written; the newest one that was there stays.
         """
-        # As numpy arrays: for those of jax orbax has tensorstore count bytes, which leaks.
-        state = jax.device_get(state)
         try:
-            self._store.save(self.folder / str(epoch), state, force=True)
+            self._store.save(self.folder / str(epoch), jax.device_get(state), force=True)
             self._store.wait_until_finished()
         except (ValueError, RuntimeError) as error:  # So tensorstore says that the disk is full.
             raise OSError(
@@ -93,8 +92,11 @@ class Checkpoint:
                 f"{self.folder} holds a checkpoint of another model, method or set of lanes; "
                 "choose another folder or remove it."
             )
+        arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
         try:
-            return self._store.restore(self.folder / str(epoch), shapes), epoch
+            state = self._store.restore(self.folder / str(epoch), arrays)
+            return jax.device_put(state, shardings), epoch
         except _DAMAGED as error:
             said = f"{error!s:.200}".partition("\n")[0]
             raise ValueError(
