@@ -3,8 +3,9 @@
 Does the same small work again and again in one process, each time in a new folder, and writes a row
 of memory after every time: what the process has (`mb`), what is left when the allocator has handed
 back what it can (`held_mb`), and what of it is in use (`used_mb`, by the allocator's own count).
-glibc keeps hundreds of MB of freed memory in pieces after XLA has compiled, which is no leak; what
-grows in `used_mb` would be.
+glibc keeps hundreds of MB of freed memory in pieces after XLA has compiled, which is no leak. What
+grows in `used_mb` or in `objects` would be: Python's small objects have an allocator of their own,
+which `used_mb` does not see and `objects` does, as far as the garbage collector tracks them.
 
     python experiments/trust/soak.py --minutes 30           # studies of three programs: soak.jsonl
     python experiments/trust/soak.py checkpoint --times 200
