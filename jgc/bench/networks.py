@@ -25,7 +25,8 @@ EPOCHS = 6
 def _network():
     """A GCN of two layers of 64 on 1e5 nodes and 1e6 edges."""
     senders, receivers = inputs.power_law(*SMALL)
-    graph = from_edges(senders, receivers, nodes=inputs.values(SMALL[0], WIDTH))
+    # On the device already: a numpy array would be copied there in every call.
+    graph = jax.device_put(from_edges(senders, receivers, nodes=inputs.values(SMALL[0], WIDTH)))
     layout, model = layout_of(graph), GCN(hidden=WIDTH, out=WIDTH)
     return model, model.init(jax.random.key(0), graph, layout)["params"], graph, layout
 

@@ -126,43 +126,48 @@ struct ByteProduct {
 
 #define JGC_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
+// As `each`, for what may use these instructions.
+template <int N, typename F>
+JGC_VNNI JGC_INLINE void each_vnni(const F& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) JGC_VNNI __attribute__((always_inline)) {
+    (f(std::integral_constant<int, I>{}), ...);
+  }(std::make_integer_sequence<int, N>{});
+}
+
 // R rows by 16 T columns: every byte of w that is loaded meets R rows.
 template <int R, int T, typename Out>
 JGC_VNNI JGC_INLINE void tile(const ByteProduct<Out>& p, int64_t row, int64_t at) {
   const int64_t whole = p.depth / 4 * 4, padded = (p.width + 15) / 16 * 16;
-  __m512i sums[R][T];
-#pragma GCC unroll 4
-  for (int t = 0; t < T; ++t) {
-    const __m512i shift = _mm512_loadu_si512(p.shift + at + 16 * t);
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) sums[r][t] = shift;
-  }
-  // Unrolled, so that the compiler keeps every sum in a register.
+  const uint8_t* x = p.x + row * p.depth;
+  const int8_t* w = p.w + 4 * at;
+  __m512i sums[R * T];
+  each_vnni<R * T>([&](auto i) JGC_VNNI __attribute__((always_inline)) {
+    sums[i] = _mm512_loadu_si512(p.shift + at + 16 * (i % T));
+  });
   auto add_four = [&](int64_t k, int64_t n_byte) JGC_VNNI __attribute__((always_inline)) {
-    __m512i w[T];
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) w[t] = _mm512_loadu_si512(p.w + k * padded + 4 * (at + 16 * t));
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
+    __m512i ws[T];
+    each_vnni<T>([&](auto t) JGC_VNNI __attribute__((always_inline)) {
+      ws[t] = _mm512_loadu_si512(w + k * padded + 64 * t);
+    });
+    each_vnni<R>([&](auto r) JGC_VNNI __attribute__((always_inline)) {
       int32_t four = 0;
-      std::memcpy(&four, p.x + (row + r) * p.depth + k, n_byte);
-      const __m512i x = _mm512_set1_epi32(four);
-#pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) sums[r][t] = _mm512_dpbusd_epi32(sums[r][t], x, w[t]);
-    }
+      std::memcpy(&four, x + r * p.depth + k, n_byte);
+      const __m512i xs = _mm512_set1_epi32(four);
+      each_vnni<T>([&](auto t) JGC_VNNI __attribute__((always_inline)) {
+        sums[r * T + t] = _mm512_dpbusd_epi32(sums[r * T + t], xs, ws[t]);
+      });
+    });
   };
   for (int64_t k = 0; k < whole; k += 4) add_four(k, 4);
   if (whole < p.depth) add_four(whole, p.depth - whole);
-  Lanes<float, 16> all[R][T];
-#pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) all[r][t] = to_floats((Lanes<int32_t, 16>)sums[r][t]);
-  }
   const int n = static_cast<int>(std::min<int64_t>(16 * T, p.width - at));
-  for (int r = 0; r < R; ++r) {
-    finish<T>(p.steps, all[r], row + r, at, n, p.y + (row + r) * p.width + at);
-  }
+  each_vnni<R>([&](auto r) JGC_VNNI __attribute__((always_inline)) {
+    Lanes<float, 16> all[T];
+    each_vnni<T>([&](auto t) JGC_VNNI __attribute__((always_inline)) {
+      all[t] = to_floats((Lanes<int32_t, 16>)sums[r * T + t]);
+    });
+    finish<T>(p.steps, all, row + r, at, n, p.y + (row + r) * p.width + at);
+  });
 }
 
 template <int R, typename Out>

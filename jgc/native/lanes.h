@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 // Every kernel is compiled once a level of x86-64; the loader picks the best that a machine has.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
@@ -18,6 +19,15 @@
 #define JGC_INLINE inline __attribute__((always_inline))
 
 namespace jgc {
+
+// f(0), f(1) ... f(N - 1), each with a number that the compiler knows: what is indexed by it can stay
+// in registers, which an array that a loop runs over may not.
+template <int N, typename F>
+JGC_INLINE void each(const F& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, I>{}), ...);
+  }(std::make_integer_sequence<int, N>{});
+}
 
 struct BFloat16 {
   uint16_t bits;
@@ -49,7 +59,11 @@ JGC_INLINE Lanes<float, N> load(const In* from, int n = N) {
 
 template <int N, typename T>
 JGC_INLINE void store(T* to, const Lanes<T, N>& values, int n = N) {
-  std::memcpy(to, &values, (n == N ? N : n) * sizeof(T));
+  if (n == N) {
+    std::memcpy(to, &values, sizeof(values));
+  } else {
+    std::memcpy(to, &values, n * sizeof(T));
+  }
 }
 
 template <int N>

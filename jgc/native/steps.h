@@ -30,18 +30,16 @@ struct Steps {
 };
 
 template <int N>
-JGC_INLINE Lanes<float, N> rounded(Lanes<float, N> t) {
-  // Adding and taking away 1.5 * 2^23 rounds to the nearest, halves to even, as XLA does, for all
-  // that a grid of bytes can hold; what lies beyond is clipped first.
-  t = t > 4.0e6f ? 4.0e6f - Lanes<float, N>{} : t;
-  t = t < -4.0e6f ? -4.0e6f - Lanes<float, N>{} : t;
-  return (t + 12582912.0f) - 12582912.0f;
-}
-
-template <int N>
 JGC_INLINE Lanes<float, N> clipped(Lanes<float, N> t, float low, float high) {
   t = t < low ? low - Lanes<float, N>{} : t;
   return t > high ? high - Lanes<float, N>{} : t;
+}
+
+// The nearest of the whole numbers low..high, halves to even, as XLA does: adding and taking away
+// 1.5 * 2^23 rounds all that a grid of bytes can hold, so what lies beyond is clipped first.
+template <int N>
+JGC_INLINE Lanes<float, N> rounded(Lanes<float, N> t, float low, float high) {
+  return (clipped<N>(t, low, high) + 12582912.0f) - 12582912.0f;
 }
 
 // One step of some vectors: `all(change)` puts `change(t, row, column)` in the place of each vector
@@ -50,7 +48,7 @@ template <typename All>
 JGC_INLINE void one_step(Step step, const float* table, const All& all) {
   using Values = Lanes<float, 16>;
   auto on_grid = [&](Values t) __attribute__((always_inline)) {
-    return clipped<16>(rounded<16>(t * table[0]), table[1], table[2]);
+    return rounded<16>(t * table[0], table[1], table[2]);
   };
   switch (step) {
     case Step::kTimesRow:
@@ -84,30 +82,42 @@ JGC_INLINE void one_step(Step step, const float* table, const All& all) {
   }
 }
 
-// 16 K values of a row, from column `at` on, of which `n` are there, through all steps and to `to`.
-template <int K, typename Out>
-JGC_INLINE void finish(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at, int n,
-                       Out* to) {
-  auto there = [&](int k) __attribute__((always_inline)) { return std::clamp(n - 16 * k, 0, 16); };
+// 16 K values of a row, from column `at` on, through all steps and to `to`; `there(k)` of the k-th 16
+// are there.
+template <int K, typename Out, typename There>
+JGC_INLINE void finish_vectors(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at,
+                               const There& there, Out* to) {
   for (int64_t i = 0; i < steps.n; ++i) {
     const float* table = steps.tables + steps.list[2 * i + 1];
     one_step(static_cast<Step>(steps.list[2 * i]), table, [&](auto change)
              __attribute__((always_inline)) {
-      for (int k = 0; k < K; ++k) {
+      each<K>([&](auto k) __attribute__((always_inline)) {
         t[k] = change(t[k], row, [&]() __attribute__((always_inline)) {
           return load<16>(table + at + 16 * k, there(k));
         });
-      }
+      });
     });
   }
-  for (int k = 0; k < K; ++k) {
-    const int here = there(k);
+  each<K>([&](auto k) __attribute__((always_inline)) {
     if constexpr (std::is_same_v<Out, float>) {
-      store<16>(to + 16 * k, t[k], here);
+      store<16>(to + 16 * k, t[k], there(k));
     } else {
       const auto whole = __builtin_convertvector(t[k], Lanes<int32_t, 16>);
-      store<16>(to + 16 * k, __builtin_convertvector(whole, Lanes<uint8_t, 16>), here);
+      store<16>(to + 16 * k, __builtin_convertvector(whole, Lanes<uint8_t, 16>), there(k));
     }
+  });
+}
+
+// The same where `n` of the 16 K are there.
+template <int K, typename Out>
+JGC_INLINE void finish(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at, int n,
+                       Out* to) {
+  if (n == 16 * K) {
+    finish_vectors<K>(steps, t, row, at, [](int) __attribute__((always_inline)) { return 16; }, to);
+  } else {
+    finish_vectors<K>(steps, t, row, at, [n](int k) __attribute__((always_inline)) {
+      return std::clamp(n - 16 * k, 0, 16);
+    }, to);
   }
 }
 
