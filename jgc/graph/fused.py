@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jgc.graph.product import product
-from jgc.graph.steps import Steps, flat, through
+from jgc.graph.steps import Steps, call, through
 from jgc.graph.structure import Structure
 
 
@@ -45,10 +45,9 @@ def float_sum(
     if backend != "native":
         total = product(pattern, weights, x, backend)
         return through(steps, total if own is None else total + own[:, None] * x, jnp.float32)
-    listed, tables = flat(steps)
     none = jnp.zeros(0, jnp.float32)
-    shape = jax.ShapeDtypeStruct((pattern.n_row, x.shape[1]), jnp.float32)
-    return jax.ffi.ffi_call("jgc_float_sum", shape)(
-        pattern.indptr, pattern.cols, listed, none if weights is None else weights, x,
-        none if own is None else own, tables,
+    result = jax.ShapeDtypeStruct((pattern.n_row, x.shape[1]), jnp.float32)
+    return call(
+        "jgc_float_sum", result, steps, pattern.indptr, pattern.cols,
+        none if weights is None else weights, x, none if own is None else own,
     )  # fmt: skip

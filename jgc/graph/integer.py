@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jgc.graph import native
-from jgc.graph.steps import Steps, flat, through
+from jgc.graph.steps import Steps, call, through
 from jgc.graph.structure import Structure
 
 
@@ -80,9 +80,7 @@ def byte_matmul(
     shape = jax.ShapeDtypeStruct((x.shape[0], weights.width), out)
     shift = -jnp.asarray(zero, jnp.int32) * weights.column_sums
     if _is_native(backend):
-        listed, tables = flat(steps)
-        call = jax.ffi.ffi_call("jgc_byte_matmul", shape)
-        return call(shift, listed, x, weights.packed, tables)
+        return call("jgc_byte_matmul", shape, steps, shift, x, weights.packed)
     depth, width = x.shape[1], weights.width
     codes = weights.packed.transpose(0, 2, 1).reshape(-1, weights.packed.shape[1])[:depth, :width]
     # Of XLA's integer products only that of signed bytes is fast: 128 is taken away, and put back.
@@ -126,10 +124,9 @@ def byte_sum(
     """
     shape = jax.ShapeDtypeStruct((pattern.n_row, x.shape[1]), out)
     if _is_native(backend):
-        listed, tables = flat(steps)
-        return jax.ffi.ffi_call("jgc_byte_sum", shape)(
-            pattern.indptr, pattern.cols, jnp.full(1, zero, jnp.int32), listed, x,
-            jnp.zeros(0, jnp.float32) if own is None else own, tables,
+        return call(
+            "jgc_byte_sum", shape, steps, pattern.indptr, pattern.cols,
+            jnp.full(1, zero, jnp.int32), x, jnp.zeros(0, jnp.float32) if own is None else own,
         )  # fmt: skip
     steps_from = x.astype(jnp.int32) - zero
     total = jax.ops.segment_sum(

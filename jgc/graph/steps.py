@@ -40,14 +40,11 @@ class Step:
 Steps = tuple[Step, ...]
 
 
-def flat(steps: Steps) -> tuple[Array, Array]:
-    """Which step is when and where its table begins, int32 `[n, 2]`, and all tables in one."""
-    sizes = [step.table.size for step in steps]
-    starts = np.cumsum([0, *sizes[:-1]])
-    listed = [(STEPS.index(step.name), at) for step, at in zip(steps, starts, strict=False)]
-    tables = [step.table.ravel().astype(jnp.float32) for step in steps]
-    joined = jnp.concatenate(tables) if tables else jnp.zeros(0, jnp.float32)
-    return jnp.asarray(np.array(listed, np.int32).reshape(-1, 2)), joined
+def call(target: str, result: jax.ShapeDtypeStruct, steps: Steps, *operands: Array) -> Array:
+    """Calls a C++ kernel: the steps' tables are its last operands, their names an attribute."""
+    names = np.array([STEPS.index(step.name) for step in steps], np.int32)
+    tables = [step.table.astype(jnp.float32) for step in steps]
+    return jax.ffi.ffi_call(target, result)(*operands, *tables, steps=names)
 
 
 def through(steps: Steps, total: Array, out) -> Array:

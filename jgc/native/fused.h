@@ -69,8 +69,8 @@ JGC_INLINE void sum_band(const FloatSums& g, const Band& band) {
 }
 
 JGC_INLINE void step_band(const Steps& steps, int64_t i, int64_t width, const Band& band) {
-  const Step step = static_cast<Step>(steps.list[2 * i]);
-  const float* table = steps.tables + steps.list[2 * i + 1];
+  const Step step = static_cast<Step>(steps.names[i]);
+  const float* table = steps.tables[i];
   const bool has_columns = step == Step::kTimesColumn || step == Step::kPlusColumn;
   for (int64_t at = 0; at < band.stride; at += 16) {
     const int n = static_cast<int>(std::min<int64_t>(16, width - at));

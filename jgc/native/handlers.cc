@@ -1,6 +1,7 @@
 // What XLA calls. Every array has a leading axis of lanes: as many as the result has, or 1.
 
 #include <cstdint>
+#include <vector>
 
 #include "bytes.h"
 #include "entries.h"
@@ -199,9 +200,18 @@ JGC_CLONES void byte_sums_to_floats(const ByteSums<float>& g, int64_t a, int64_t
 using Bytes = ffi::Buffer<ffi::U8>;
 using SignedBytes = ffi::Buffer<ffi::S8>;
 
-Steps steps_of(const Ints& steps, const Floats& tables) {
-  return Steps{steps.typed_data(), steps.dimensions()[0], tables.typed_data()};
-}
+// The names of a call's steps are an attribute, their tables its last arguments.
+using Names = ffi::Span<const int32_t>;
+
+struct CallSteps {
+  Names names;
+  std::vector<const float*> tables;
+
+  CallSteps(Names names, const ffi::RemainingArgs& args) : names(names) {
+    for (size_t i = 0; i < names.size(); ++i) tables.push_back(args.get<Floats>(i)->typed_data());
+  }
+  Steps all() const { return {names.begin(), tables.data(), int64_t(names.size())}; }
+};
 
 JGC_CLONES void float_sums_of_rows(const FloatSums& g, int64_t a, int64_t b) {
   float_sum_rows(g, a, b);
@@ -210,20 +220,22 @@ JGC_CLONES void float_sums_of_rows(const FloatSums& g, int64_t a, int64_t b) {
 const float* or_none(const Floats& a) { return a.element_count() ? a.typed_data() : nullptr; }
 
 // weights: [n_entry or 0], x: [n_col, width], own: [n_row or 0], y: [n_row, width].
-ffi::Error float_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints steps, Floats weights,
-                     Floats x, Floats own, Floats tables, FloatsOut y) {
+ffi::Error float_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Floats weights, Floats x,
+                     Floats own, ffi::RemainingArgs tables, Names names, FloatsOut y) {
   const int64_t width = x.dimensions()[1];
+  const CallSteps steps(names, tables);
   const FloatSums sums{rows_of(indptr), cols.typed_data(), or_none(weights), or_none(own),
                        x.typed_data(),  x.typed_data() + x.element_count(), width,
-                       steps_of(steps, tables), y->typed_data()};
+                       steps.all(), y->typed_data()};
   over_rows(pool, 1, sums.rows, width,
             [&](int64_t, int64_t a, int64_t b) { float_sums_of_rows(sums, a, b); });
   return ffi::Error::Success();
 }
 
-// x: [n_col, width], own: [n_row or 0], zero: [1], steps: [n, 2], tables: [any], y: [n_row, width].
-ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints zero, Ints steps, Bytes x,
-                    Floats own, Floats tables, ffi::Result<ffi::AnyBuffer> y) {
+// x: [n_col, width], own: [n_row or 0], zero: [1], y: [n_row, width].
+ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints zero, Bytes x, Floats own,
+                    ffi::RemainingArgs tables, Names names, ffi::Result<ffi::AnyBuffer> y) {
+  const CallSteps steps(names, tables);
   const Rows rows = rows_of(indptr);
   const int64_t width = x.dimensions()[1];
   auto run = [&]<typename Out>(Out, auto kernel) {
@@ -231,7 +243,7 @@ ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints zero, Int
       kernel(ByteSums<Out>{rows, cols.typed_data(),
                            or_none(own), x.typed_data(),
                            x.typed_data() + x.element_count(), width, zero.typed_data()[0],
-                           steps_of(steps, tables), reinterpret_cast<Out*>(y->untyped_data())},
+                           steps.all(), reinterpret_cast<Out*>(y->untyped_data())},
              a, b);
     });
     return ffi::Error::Success();
@@ -242,13 +254,14 @@ ffi::Error byte_sum(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints zero, Int
 }
 
 // x: [n_row, depth], w: [depth / 4, width rounded up to 16, 4], shift: [width rounded up].
-ffi::Error byte_matmul(ffi::ThreadPool pool, Ints shift, Ints steps, Bytes x, SignedBytes w,
-                       Floats tables, ffi::Result<ffi::AnyBuffer> y) {
+ffi::Error byte_matmul(ffi::ThreadPool pool, Ints shift, Bytes x, SignedBytes w,
+                       ffi::RemainingArgs tables, Names names, ffi::Result<ffi::AnyBuffer> y) {
+  const CallSteps steps(names, tables);
   const int64_t n_row = x.dimensions()[0], depth = x.dimensions()[1], width = y->dimensions()[1];
   auto run = [&]<typename Out>(Out) {
     const ByteProduct<Out> product{x.typed_data(),    depth,
                                    w.typed_data(),    shift.typed_data(),
-                                   width,             steps_of(steps, tables),
+                                   width,             steps.all(),
                                    reinterpret_cast<Out*>(y->untyped_data())};
     in_pieces(pool, n_row, n_row * depth * width / 4,
               [&](int64_t a, int64_t b) { byte_product(product, a, b); });
@@ -302,13 +315,15 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<Floats>().Ret<Floats>().Ret<Floats>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_float_sum, jgc::float_sum,
-    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>().Arg<Floats>()
-        .Arg<Floats>().Arg<Floats>().Arg<Floats>().Ret<Floats>());
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>().Arg<Floats>()
+        .Arg<Floats>().RemainingArgs().Attr<ffi::Span<const int32_t>>("steps").Ret<Floats>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_byte_sum, jgc::byte_sum,
-    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>().Arg<Ints>()
-        .Arg<ffi::Buffer<ffi::U8>>().Arg<Floats>().Arg<Floats>().Ret<ffi::AnyBuffer>());
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>()
+        .Arg<ffi::Buffer<ffi::U8>>().Arg<Floats>().RemainingArgs()
+        .Attr<ffi::Span<const int32_t>>("steps").Ret<ffi::AnyBuffer>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_byte_matmul, jgc::byte_matmul,
-    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<ffi::Buffer<ffi::U8>>()
-        .Arg<ffi::Buffer<ffi::S8>>().Arg<Floats>().Ret<ffi::AnyBuffer>());
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<ffi::Buffer<ffi::U8>>()
+        .Arg<ffi::Buffer<ffi::S8>>().RemainingArgs().Attr<ffi::Span<const int32_t>>("steps")
+        .Ret<ffi::AnyBuffer>());

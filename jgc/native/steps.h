@@ -22,11 +22,11 @@ enum class Step : int32_t {
   kCodes,       // t = clip(round(t * table[0]), table[1], table[2]) + table[3], the last step
 };
 
-// The steps of one call. A table lies at `tables + offset`.
+// The steps of one call, in turn: which, and its table.
 struct Steps {
-  const int32_t* list;  // [n, 2]: which, and where its table begins
+  const int32_t* names;
+  const float* const* tables;
   int64_t n;
-  const float* tables;
 };
 
 template <int N>
@@ -88,8 +88,8 @@ template <int K, typename Out, typename There>
 JGC_INLINE void finish_vectors(const Steps& steps, Lanes<float, 16> (&t)[K], int64_t row, int64_t at,
                                const There& there, Out* to) {
   for (int64_t i = 0; i < steps.n; ++i) {
-    const float* table = steps.tables + steps.list[2 * i + 1];
-    one_step(static_cast<Step>(steps.list[2 * i]), table, [&](auto change)
+    const float* table = steps.tables[i];
+    one_step(static_cast<Step>(steps.names[i]), table, [&](auto change)
              __attribute__((always_inline)) {
       each<K>([&](auto k) __attribute__((always_inline)) {
         t[k] = change(t[k], row, [&]() __attribute__((always_inline)) {
