@@ -143,9 +143,18 @@ def _sides() -> Iterator[Callable[[str, str], dict]]:
             process.communicate()
 
 
+# Has glibc keep freed memory on both sides. Otherwise it hands a result of 25 MB back to the system
+# or not, as it happens, and the page faults of the next one take longer than a pass on bytes.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 32),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
+    "MALLOC_TOP_PAD_": str(1 << 27),
+}
+
+
 def _start(side: str) -> subprocess.Popen:
     count = str(threads())
-    settings = {"OMP_NUM_THREADS": count, "JAX_NUM_CPU_DEVICES": count}
+    settings = {"OMP_NUM_THREADS": count, "JAX_NUM_CPU_DEVICES": count, **KEEP_MEMORY}
     return subprocess.Popen(
         [sys.executable, "-m", "jgc.bench.worker", side],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | settings,
