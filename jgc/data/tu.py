@@ -30,9 +30,9 @@ def read_tu(files: Files, name: str, *, features: str | None = None) -> Parsed:
     Args:
         files: The files `NAME_*.txt`.
         name: NAME, as the files spell it.
-        features: Node features: "labels" (one-hot), "attributes", "both" (attributes first),
-            "log-both" (the same, of each attribute `sign(a) log(1 + |a|)` at mean 0 and variance 1
-            over all nodes), "degree" (one-hot, over the degrees of the set) or "constant" (1).
+        features: Node features, one or more joined by "+", in their order: "labels" (one-hot),
+            "attributes", "log-attributes" (of each `sign(a) log(1 + |a|)` at mean 0 and variance 1
+            over all nodes), "degree" (one-hot, over the degrees of the set), "constant" (1).
             `None`: labels if the set has them, else attributes, else "constant".
 
     Returns:
@@ -156,19 +156,22 @@ def _node_features(
     if features is None:
         given = [kind for kind in ("labels", "attributes") if parts[f"node_{kind}"] is not None]
         features = given[0] if given else "constant"
-    if features == "constant":
+    kinds = features.split("+")
+    return np.concatenate([_columns(kind, parts, edges, n_node, name) for kind in kinds], axis=1)
+
+
+def _columns(kind: str, parts: dict, edges: _Edges, n_node: int, name: str) -> np.ndarray:
+    if kind == "constant":
         return np.ones((n_node, 1), np.float32)
-    if features == "degree":
+    if kind == "degree":
         return _one_hot(np.bincount(edges.senders, minlength=n_node)[:, None])
-    wanted = ("attributes", "labels") if features in ("both", "log-both") else (features,)
-    for kind in wanted:
-        if parts.get(f"node_{kind}") is None:
-            raise DataError(f"{name}_node_{kind}.txt: not found; `features={features!r}` needs it.")
-    tables = [parts[f"node_{kind}"] for kind in wanted]
-    if features == "log-both":
-        tables[0] = _standard(np.sign(tables[0]) * np.log1p(np.abs(tables[0])))
-    columns = [_one_hot(t) if k == "labels" else t for k, t in zip(wanted, tables, strict=True)]
-    return np.concatenate(columns, axis=1)
+    part = f"node_{kind.removeprefix('log-')}"
+    table = parts.get(part)
+    if table is None:
+        raise DataError(f"{name}_{part}.txt: not found; the features {kind!r} need it.")
+    if kind == "labels":
+        return _one_hot(table)
+    return _standard(np.sign(table) * np.log1p(np.abs(table))) if kind != "attributes" else table
 
 
 def _standard(table: np.ndarray) -> np.ndarray:

@@ -105,8 +105,9 @@ def test_tu_repairs_edges_and_says_so(tmp_path):
         (None, [0, 1]),
         ("labels", [0, 1]),
         ("attributes", [2.5, -1]),
-        ("both", [2.5, -1, 0, 1]),
+        ("attributes+labels", [2.5, -1, 0, 1]),
         ("degree", [0, 1]),
+        ("degree+attributes", [0, 1, 2.5, -1]),
         ("constant", [1]),
     ],
 )
@@ -115,8 +116,10 @@ def test_tu_features_of_the_third_node(tmp_path, features, row):
 
 
 def test_tu_attributes_are_brought_to_one_scale_before_the_labels(tmp_path):
-    raw = np.concatenate([g.nodes for g in _read_tiny(tmp_path, features="both").graphs])
-    found = np.concatenate([g.nodes for g in _read_tiny(tmp_path, features="log-both").graphs])
+    def nodes(features):
+        return np.concatenate([g.nodes for g in _read_tiny(tmp_path, features=features).graphs])
+
+    raw, found = nodes("attributes+labels"), nodes("log-attributes+labels")
     small = np.sign(raw[:, :2]) * np.log(1 + np.abs(raw[:, :2]))
     changes = small.std(0) > 0
     expected = np.where(changes, (small - small.mean(0)) / np.where(changes, small.std(0), 1), 0)
