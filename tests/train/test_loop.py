@@ -250,8 +250,8 @@ def test_every_phase_has_a_fresh_optimiser(runs, name):
 
 def test_lanes_in_one_batch_are_lanes_in_turn(runs, programs, monkeypatch):
     """The way of accelerators, `vmap`, on the CPU: other roundings, the same numbers."""
-    monkeypatch.setattr(lanes_module, "in_turn", lambda mesh: False)
     in_turn = runs("graphs").state
+    monkeypatch.setattr(lanes_module, "in_turn", lambda mesh: False)
     case, before = TABLE["graphs"], programs.compilations
     task = task_of(case)
     batched = train(case.architecture, task, case.method, lanes(), optimiser=OPTIMISER)
