@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Literal
 
 from jgc.export.onnx_graph import OnnxGraph
 
@@ -144,8 +144,9 @@ def known(array: Any) -> Tensor:
     return Tensor("", array, array.shape, array.dtype.kind in "ui" and bool((array >= 0).all()))
 
 
-def _program(called: ClosedJaxpr | Jaxpr) -> ClosedJaxpr:
-    return ClosedJaxpr(called, []) if isinstance(called, Jaxpr) else called
+def _program(called: Any) -> ClosedJaxpr:
+    # Since jax 0.12 every program holds its constants.
+    return called if hasattr(called, "consts") else ClosedJaxpr(called, [])
 
 
 def _folded(equation: Equation, args: list[Tensor], on_elements: bool) -> list[Tensor] | None:

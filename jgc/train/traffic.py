@@ -5,7 +5,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.sharding import AbstractMesh
+from jax.sharding import AbstractMesh, AxisType
 from jax.sharding import PartitionSpec as P
 
 from jgc.forward import exchanges
@@ -89,7 +89,7 @@ def _widths(model: nn.Module, task: Problem) -> tuple[int, ...]:
         found.extend(shape[-1] for shape in exchanges(model, variables, graph, layout))
         return variables
 
-    mesh = AbstractMesh((task.n_part,), (AXIS,))
+    mesh = AbstractMesh((task.n_part,), (AXIS,), axis_types=(AxisType.Auto,))
     specs = (P(AXIS), P(None, AXIS))
     mapped = jax.shard_map(look, mesh=mesh, in_specs=(specs,), out_specs=P(), check_vma=False)
     jax.eval_shape(mapped, task.data)
