@@ -165,13 +165,14 @@ def _columns(kind: str, parts: dict, edges: _Edges, n_node: int, name: str) -> n
         return np.ones((n_node, 1), np.float32)
     if kind == "degree":
         return _one_hot(np.bincount(edges.senders, minlength=n_node)[:, None])
-    part = f"node_{kind.removeprefix('log-')}"
+    in_logs = kind == "log-attributes"
+    part = "node_attributes" if in_logs else f"node_{kind}"
     table = parts.get(part)
     if table is None:
         raise DataError(f"{name}_{part}.txt: not found; the features {kind!r} need it.")
     if kind == "labels":
         return _one_hot(table)
-    return _standard(np.sign(table) * np.log1p(np.abs(table))) if kind != "attributes" else table
+    return _standard(np.sign(table) * np.log1p(np.abs(table))) if in_logs else table
 
 
 def _standard(table: np.ndarray) -> np.ndarray:
