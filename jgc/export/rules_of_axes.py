@@ -149,7 +149,7 @@ def _scatter(reduction: str) -> Rule:
 def _scan(c: Converter, equation: Equation, *args: Tensor) -> list[Tensor]:
     """A loop of known length, written out."""
     params = equation.params
-    fixed, carried = params["num_consts"], params["num_consts"] + params["num_carry"]
+    fixed, carried = _parts(params)
     carry, rows, made = list(args[fixed:carried]), [], []
     for x, atom in zip(args[carried:], equation.invars[carried:], strict=True):
         rows.append([_row(c, x, atom.aval.shape, i) for i in range(params["length"])])
@@ -161,6 +161,15 @@ def _scan(c: Converter, equation: Equation, *args: Tensor) -> list[Tensor]:
     for each, var in zip(zip(*made, strict=True), equation.outvars[len(carry) :], strict=True):
         carry.append(_stacked(c, each, var.aval.shape, 0))
     return carry
+
+
+def _parts(params: dict[str, Any]) -> tuple[int, int]:
+    """Where a loop's constants end in its arguments, and where what it carries ends."""
+    if "ft_in" in params:  # Since jax 0.12.
+        constants, carry, _ = map(len, params["ft_in"].unpack())
+    else:
+        constants, carry = params["num_consts"], params["num_carry"]
+    return constants, constants + carry
 
 
 def _row(c: Converter, x: Tensor, dims: Dims, i: int) -> Tensor:

@@ -14,6 +14,7 @@ from jgc.export.reader import Port
 pytest.importorskip("onnx", reason="onnx is not installed (jgc[export])")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (jgc[export])")
 
+from jgc.export.convert import program_of  # noqa: E402
 from jgc.export.onnx_file import RULES, to_bytes  # noqa: E402
 
 INPUTS = (
@@ -126,9 +127,9 @@ def primitives(function):
     def walk(jaxpr):
         for equation in jaxpr.eqns:
             found.add(equation.primitive.name)
-            for param in equation.params.values():
-                if hasattr(param, "jaxpr") or hasattr(param, "eqns"):
-                    walk(getattr(param, "jaxpr", param))
+            for inner in (program_of(equation), *equation.params.values()):
+                if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+                    walk(getattr(inner, "jaxpr", inner))
 
     walk(jax.make_jaxpr(function)(*as_program(function).shapes()).jaxpr)
     return found

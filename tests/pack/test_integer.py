@@ -85,33 +85,44 @@ def test_where_float_sums_are_exact_all_bits_agree(model, degree, symmetric, bac
 
 
 @backends
-@pytest.mark.parametrize("bits, layers, least", [(4, 1, 0.9), (4, 2, 0.75), (8, 2, 0.97)])
+@pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("method", [qat, degree])
 @pytest.mark.parametrize(
     "model",
     [
-        GCN(hidden=16, out=5, batch_norm=True),
-        GIN(hidden=16, out=5),
-        GraphSAGE(hidden=16, out=5),
+        GCN(hidden=16, out=5, layers=2, batch_norm=True),
+        GIN(hidden=16, out=5, layers=2),
+        GraphSAGE(hidden=16, out=5, layers=2),
     ],
 )
-def test_elsewhere_they_differ_by_the_rounding_of_floats(
-    model, method, bits, layers, least, backend
-):
+def test_elsewhere_they_differ_by_the_rounding_of_floats(model, method, bits, backend):
     rng = np.random.default_rng(1)
     n, e = 300, 1500
     nodes = rng.normal(size=(n, 20)).astype(np.float32)
     graph = from_edges(rng.integers(0, n, e), rng.integers(0, n, e), nodes=nodes, n_node=n)
-    model, quantizer = model.clone(layers=layers), method(bits)
+    quantizer = method(bits)
     at, variables, quant = ran(model, graph, quantizer, backend)
     masks = jax.tree.map(lambda leaf: jnp.abs(leaf) > 0.05, variables["params"])
+    quant = quant._replace(
+        sites={
+            name: site._replace(range=widened(site.range, 1.0137 + 0.0071 * i))
+            for i, (name, site) in enumerate(quant.sites.items())
+        }
+    )
     fake, found = both(model, graph, quantizer, at, variables, quant, masks)
-    # A sum within a float's rounding of the middle of two codes may go to the other one. With few
-    # bits that moves the next layer's sums at this node and its neighbours: the fake-quantised
-    # floats of two versions of jax differ there in a sixth of their values, the integers in none.
-    equal = np.isclose(found, fake, rtol=1e-4, atol=1e-4 * fake.std())
-    assert equal.mean() > least, equal.mean()
-    assert np.abs(found - fake).mean() < 0.3 * (1 - least) * fake.std()
+    # A sum within a float's rounding of the middle of two codes may go to the other one.
+    assert np.isclose(found, fake, rtol=1e-4, atol=1e-4 * fake.std()).mean() > 0.98
+    assert np.abs(found - fake).mean() < 0.005 * fake.std()
+
+
+def widened(seen, factor):
+    """A range whose step is no fraction of another site's.
+
+    As seen, a range of sums is so many of the summed codes' steps wide: some sums then lie exactly
+    in the middle of two codes, and the last bit of a float, which differs between versions of jax,
+    chooses the side of a sixth of the outputs.
+    """
+    return seen._replace(lo=seen.lo * jnp.float32(factor), hi=seen.hi * jnp.float32(factor))
 
 
 @backends
