@@ -134,10 +134,11 @@ def test_who_never_joins_is_named():
 
 @contextlib.contextmanager
 def calling(port, *words):
-    """Calls at a port, each with a word, that hang up at an answer."""
+    """Calls at a port, each with a word, that hang up at an answer; the late ones call in vain."""
+    over = threading.Event()
 
     def call(word):
-        while True:
+        while not over.wait(0.01):
             with contextlib.suppress(ConnectionRefusedError):
                 with socket.create_connection(("127.0.0.1", port)) as own:
                     own.sendall(word)
@@ -148,9 +149,12 @@ def calling(port, *words):
     threads = [threading.Thread(target=call, args=[word]) for word in words]
     for thread in threads:
         thread.start()
-    yield
-    for thread in threads:
-        thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_strangers_and_who_comes_twice_stand_for_nobody(monkeypatch):
