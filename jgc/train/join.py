@@ -9,6 +9,7 @@ import jax
 
 ROLL = b"jgc process %d\n"
 GO = b"go"
+PATIENCE = 1.0  # Seconds that who calls has for its first word.
 
 
 def join(address: str, n_process: int, process: int, *, seconds: float = 60.0) -> None:
@@ -64,22 +65,27 @@ def _call(host: str, port: int, others: set[int], deadline: float, seconds: floa
     with ExitStack() as held:
         held.enter_context(server)
         while calls.keys() != others:
+            server.settimeout(_left(deadline))
             try:
-                server.settimeout(_left(deadline))
                 call = held.enter_context(server.accept()[0])
-                call.settimeout(_left(deadline))
-                number = _number(call.recv(64))
             except TimeoutError:
                 raise TimeoutError(
                     f"Of {len(others) + 1} processes these did not come to {host}:{port} within "
                     f"{seconds:g} s: {sorted(others - calls.keys())}. Do they run, with the same "
                     "address, and does the network let them through?"
                 ) from None
+            except ConnectionError:
+                continue  # Hung up on the way.
+            call.settimeout(min(PATIENCE, _left(deadline)))
+            try:
+                number = _number(call.recv(64))
             except OSError:
-                continue  # Hung up before a word.
+                call.close()  # Hung up or silent. Should it be one of ours, it comes again.
+                continue
             if number in others:
                 calls[number] = call  # Who comes again waits there.
         for call in calls.values():
+            call.settimeout(_left(deadline))
             call.sendall(GO)
             call.recv(1)  # They hang up first, so that the port is free for jax at once.
 

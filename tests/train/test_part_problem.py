@@ -171,6 +171,22 @@ def test_strangers_and_who_comes_twice_stand_for_nobody(monkeypatch):
     assert joined == [(f"127.0.0.1:{port}", 3, 0)]
 
 
+def test_who_calls_and_says_nothing_holds_nobody_up(monkeypatch):
+    joined = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *words, **_: joined.append(words))
+    address = ("127.0.0.1", free_port())
+    joining = threading.Thread(target=join, args=("{}:{}".format(*address), 2, 0))
+    joining.start()
+    silent = None
+    while silent is None and joining.is_alive():
+        with contextlib.suppress(ConnectionRefusedError):
+            silent = socket.create_connection(address)
+    assert silent is not None
+    with silent, calling(address[1], b"jgc process 1\n"):
+        joining.join(timeout=20)  # A third of what `join` waits for all.
+    assert joined
+
+
 def test_an_address_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(OSError, match="process 0 cannot listen"):
