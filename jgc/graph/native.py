@@ -66,6 +66,26 @@ def dots(pattern: Structure, a: Array, b: Array) -> Array:
     return _floats("dots", pattern.indptr, pattern.cols, a, b, out=(shape,))[0]
 
 
+def product_gradients(
+    pattern: Structure, weights: Array, dy: Array, x: Array
+) -> tuple[Array, Array]:
+    """Both gradients of `gather_sum`: `dots` and the product with the transpose, in one walk.
+
+    Args:
+        pattern: `[n_row, n_col]`.
+        weights: `[n_entry, heads]`.
+        dy: Gradient by the sums, `[n_row, heads, d]`.
+        x: What was summed, `[n_col, heads, d]`.
+
+    Returns:
+        Gradients by the weights and by `x`.
+    """
+    by_column = pattern.t_indptr, pattern.t_rows, pattern.t_order
+    shapes = (x.shape, weights.shape)
+    dx, dw = _floats("product_gradients", *by_column, weights[pattern.t_order], dy, x, out=shapes)
+    return dw, dx
+
+
 def right_product(pattern: Structure, weights: Array, x: Array) -> Array:
     """As `jgc.graph.right_product`: `[n, n_col] -> [n, n_row]`."""
     shape = (x.shape[0], pattern.n_row)

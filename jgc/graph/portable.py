@@ -27,6 +27,14 @@ def dots(indptr: Array, cols: Array, a: Array, b: Array) -> Array:
     return (a[_rows(indptr, cols.shape[0])] * b[cols]).sum(-1)
 
 
+def product_gradients(
+    indptr: Array, cols: Array, order: Array, weights: Array, dy: Array, x: Array
+) -> tuple[Array, Array]:
+    """By `x` and by the weights, of a pattern by columns whose entries are `order`ed by rows."""
+    dx = product(indptr, cols, weights, dy, jnp.float32)
+    return dx, jnp.zeros_like(weights).at[order].set(dots(indptr, cols, x, dy))
+
+
 def right_product(indptr: Array, cols: Array, weights: Array, x: Array) -> Array:
     """Rows of `x` `[n, n_col]` times the transpose: weights `[n_entry]`, result `[n, n_row]`."""
     return entry_sum(indptr, x.T[cols] * weights[:, None]).T
@@ -73,6 +81,7 @@ def softmax_gradient(
 
 
 FORMS = {
+    "product_gradients": product_gradients,
     "max": maximum, "dots": dots, "right_product": right_product, "right_dots": right_dots,
     "entry_sum": entry_sum, "entry_max": entry_max,
     "softmax": softmax, "softmax_gradient": softmax_gradient,

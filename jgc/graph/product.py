@@ -147,18 +147,49 @@ def _product(backend: str, pattern: Structure, w: Array | None, x: Array) -> Arr
 
 
 def _product_fwd(backend, pattern, w, x):
-    return _product(backend, pattern, w, x), (pattern, w, x)
+    pattern, weights, values = jax.tree.map(lambda a: a.value, (pattern, w, x))
+    # Tuples, as what is asked for must be known when the backward pass is traced.
+    for_x = (weights,) if x.perturbed else ()
+    for_w = (values,) if w is not None and w.perturbed else ()
+    return _product(backend, pattern, weights, values), (pattern, for_x, for_w)
 
 
 def _product_bwd(backend, saved, dy):
-    pattern, w, x = saved
-    w_t = None if w is None else w[pattern.t_order]
-    dx = _product(backend, pattern.T, w_t, dy)
-    dw = None if w is None else _dots(backend, pattern, dy, x)
+    pattern, for_x, for_w = saved
+    if backend == "native" and for_x and for_w:
+        (w,), (x,) = for_x, for_w
+        dw, dx = _native_gradients(pattern, w, dy, x)
+        return _no_gradient(pattern), dw, dx
+    dw = _dots(backend, pattern, dy, for_w[0]) if for_w else None
+    dx = _into_columns(backend, pattern, for_x[0], dy) if for_x else None
     return _no_gradient(pattern), dw, dx
 
 
-_product.defvjp(_product_fwd, _product_bwd)
+# What nobody asks for is known, and XLA cannot take one result of a kernel away.
+_product.defvjp(_product_fwd, _product_bwd, symbolic_zeros=True)
+
+
+def _into_columns(backend: str, pattern: Structure, w: Array | None, dy: Array) -> Array:
+    """The product with the transpose, of weights in row order."""
+    return _product(backend, pattern.T, None if w is None else w[pattern.t_order], dy)
+
+
+@jax.custom_vjp
+def _native_gradients(pattern: Structure, w: Array, dy: Array, x: Array) -> tuple[Array, Array]:
+    """Gradients of a product by its weights and by `x`, each row gathered once for both."""
+    return native.product_gradients(pattern, w, dy, x)
+
+
+def _native_gradients_bwd(saved, back):
+    (pattern, w, dy, x), (of_dw, of_dx) = saved, back
+    d_w = _native_dots(pattern, dy, of_dx)
+    by_dx: Array = _product("native", pattern, w, of_dx)
+    by_dw: Array = _product("native", pattern, of_dw, x)
+    d_x = _into_columns("native", pattern, of_dw, dy)
+    return _no_gradient(pattern), d_w, by_dx + by_dw, d_x
+
+
+_native_gradients.defvjp(lambda *args: (_native_gradients(*args), args), _native_gradients_bwd)
 
 
 def _dots(backend: str, pattern: Structure, a: Array, b: Array) -> Array:
@@ -176,8 +207,7 @@ def _native_dots(pattern: Structure, a: Array, b: Array) -> Array:
 def _native_dots_bwd(saved, dy):
     pattern, a, b = saved
     da = _product("native", pattern, dy, b)
-    db = _product("native", pattern.T, dy[pattern.t_order], a)
-    return _no_gradient(pattern), da, db
+    return _no_gradient(pattern), da, _into_columns("native", pattern, dy, a)
 
 
 _native_dots.defvjp(

@@ -15,8 +15,8 @@ import jax
 from jgc.native.compiler import BuildError, build, file_name
 
 TARGETS = (
-    "product", "max", "dots", "right_product", "right_dots", "entry_sum", "entry_max",
-    "softmax", "softmax_gradient", "float_sum", "byte_sum", "byte_matmul",
+    "product", "product_gradients", "max", "dots", "right_product", "right_dots", "entry_sum",
+    "entry_max", "softmax", "softmax_gradient", "float_sum", "byte_sum", "byte_matmul",
 )  # fmt: skip
 
 

@@ -14,32 +14,35 @@
 
 namespace jgc {
 
+// The inner product of two rows of `width`.
+JGC_INLINE float dot(const float* p, const float* q, int64_t width) {
+  int64_t i = 0;
+  float total = 0;
+  if (width >= 16) {
+    Lanes<float, 16> sums = {};
+    for (; i + 16 <= width; i += 16) sums += load<16>(p + i) * load<16>(q + i);
+    total = sum_of<16>(sums);
+  }
+  if (i + 8 <= width) {
+    total += sum_of<8>(load<8>(p + i) * load<8>(q + i));
+    i += 8;
+  }
+  for (; i < width; ++i) total += p[i] * q[i];
+  return total;
+}
+
 // out[e, h] = sum over d of a[row of e, h, d] b[cols[e], h, d].
 JGC_CLONES void dots_of_ends(Rows rows, const int32_t* cols, const float* a, const float* b,
                              int64_t heads, int64_t width, float* out, int64_t first_row,
                              int64_t last_row) {
   const int64_t stride = heads * width, end = rows.n_entry();
   for (int64_t row = first_row; row < last_row; ++row) {
-    const float* own = a + row * stride;
     for (int64_t e = rows.indptr[row]; e < rows.indptr[row + 1]; ++e) {
       if (stride < 64) ask_ahead<64>(cols, e, end, b, stride);
       else ask_ahead<256>(cols, e, end, b, stride);
-      const float* other = b + cols[e] * stride;
       for (int64_t head = 0; head < heads; ++head) {
-        const float *p = own + head * width, *q = other + head * width;
-        int64_t i = 0;
-        float total = 0;
-        if (width >= 16) {
-          Lanes<float, 16> sums = {};
-          for (; i + 16 <= width; i += 16) sums += load<16>(p + i) * load<16>(q + i);
-          total = sum_of<16>(sums);
-        }
-        if (i + 8 <= width) {
-          total += sum_of<8>(load<8>(p + i) * load<8>(q + i));
-          i += 8;
-        }
-        for (; i < width; ++i) total += p[i] * q[i];
-        out[e * heads + head] = total;
+        const int64_t at = head * width;
+        out[e * heads + head] = dot(a + row * stride + at, b + cols[e] * stride + at, width);
       }
     }
   }

@@ -1,11 +1,13 @@
 // What XLA calls. Every array has a leading axis of lanes: as many as the result has, or 1.
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "bytes.h"
 #include "entries.h"
 #include "fused.h"
+#include "gradients.h"
 #include "product.h"
 #include "right.h"
 #include "xla/ffi/api/ffi.h"
@@ -101,6 +103,25 @@ ffi::Error dots(ffi::ThreadPool pool, Ints indptr, Ints cols, Floats a, Floats b
             [&](int64_t lane, int64_t first, int64_t last) {
               dots_of_ends(rows, cols.typed_data(), part(a, lane), part(b, lane), heads, width,
                            part(out, lane), first, last);
+            });
+  return ffi::Error::Success();
+}
+
+// The pattern is by columns. weights: [lanes, n_entry, heads] in its order, dy: [lanes, n_row, heads,
+// width], x and dx: [lanes, n_col, heads, width], dw: [lanes, n_entry, heads] in the order of rows.
+ffi::Error product_gradients(ffi::ThreadPool pool, Ints indptr, Ints cols, Ints order, Floats weights,
+                            Floats dy, Floats x, FloatsOut dx, FloatsOut dw) {
+  const auto dims = dy.dimensions();
+  const int64_t heads = dims[2], width = dims[3], dy_size = dy.element_count() / dims[0];
+  const Rows rows = rows_of(indptr);
+  if (width == 0) std::fill_n(dw->typed_data(), dw->element_count(), 0.0f);
+  over_rows(pool, dx->dimensions()[0], rows, 2 * heads * width,
+            [&](int64_t lane, int64_t first, int64_t last) {
+              const float* from = part(dy, lane);
+              const Gather<float, float> of_x{rows, cols.typed_data(), part(weights, lane), from,
+                                              from + dy_size, heads, width, part(dx, lane)};
+              gradients_of_columns({of_x, part(x, lane), order.typed_data(), part(dw, lane)}, first,
+                                  last);
             });
   return ffi::Error::Success();
 }
@@ -291,6 +312,10 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_dots, jgc::dots,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>().Arg<Floats>()
         .Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jgc_product_gradients, jgc::product_gradients,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Ints>().Arg<Floats>()
+        .Arg<Floats>().Arg<Floats>().Ret<Floats>().Ret<Floats>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jgc_right_product, jgc::right_product,
     ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Ints>().Arg<Ints>().Arg<Floats>().Arg<Floats>()

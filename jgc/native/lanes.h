@@ -66,11 +66,15 @@ JGC_INLINE void store(T* to, const Lanes<T, N>& values, int n = N) {
   }
 }
 
+// Halves are added to halves: as many steps as N has bits.
 template <int N>
-JGC_INLINE float sum_of(Lanes<float, N> values) {
-  float total = 0;
-  for (int i = 0; i < N; ++i) total += values[i];
-  return total;
+JGC_INLINE float sum_of(const Lanes<float, N>& values) {
+  Lanes<float, N / 2> low, high;
+  std::memcpy(&low, &values, sizeof(low));
+  std::memcpy(&high, reinterpret_cast<const char*>(&values) + sizeof(low), sizeof(high));
+  const Lanes<float, N / 2> both = low + high;
+  if constexpr (N == 2) return both[0];
+  else return sum_of<N / 2>(both);
 }
 
 // The first and the second halves of two vectors, value by value in turn: a0 b0 a1 b1 ...

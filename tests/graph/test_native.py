@@ -61,6 +61,65 @@ def test_sums_in_float_of_every_type(width, dtype, heads):
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=2e-3)
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("heads", [1, 2])
+def test_gradients_by_weights_and_values_from_one_walk(width, heads):
+    s, rng = pattern(6, 30, 200), np.random.default_rng(6)
+    w = rng.normal(size=(200, heads)).astype(np.float32)
+    x = rng.normal(size=(30, heads, width)).astype(np.float32)
+    x[7] = np.inf  # A row that a kernel may read beyond its neighbours' ends.
+    dy = rng.normal(size=(6, heads, width)).astype(np.float32)
+    dw, dx = jax.jit(native.product_gradients)(s, w, dy, x)
+    rows, cols = np.asarray(s.rows), np.asarray(s.cols)
+    with np.errstate(invalid="ignore"):
+        expected = (dy[rows].astype(np.float64) * x[cols]).sum(-1)
+    np.testing.assert_allclose(dw, expected, rtol=1e-5, atol=1e-4)
+    back = np.zeros(x.shape)
+    np.add.at(back, cols, w[:, :, None] * dy[rows].astype(np.float64))
+    np.testing.assert_allclose(dx, back, rtol=1e-5, atol=1e-4)
+
+
+def kernels_of(run, *args):
+    lines = str(jax.make_jaxpr(run)(*args)).splitlines()
+    return sorted(line.split("name=")[1].split()[0] for line in lines if "name=" in line)
+
+
+def test_only_the_gradients_that_are_asked_for_are_computed():
+    s, rng = pattern(6, 30, 200), np.random.default_rng(7)
+    w, x = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((200,), (30, 5)))
+
+    def loss(w, x, backend="native"):
+        return (product(s, w, x, backend) ** 3).sum()
+
+    asked = {
+        0: ["dots", "product"],
+        1: ["product", "product"],
+        (0, 1): ["product", "product_gradients"],
+    }
+    for which, kernels in asked.items():
+        found = kernels_of(jax.grad(loss, which), w, x)
+        assert [name for name in found if name in library.TARGETS] == kernels
+        expected = jax.grad(functools.partial(loss, backend="segment"), which)(w, x)
+        close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-3)
+        jax.tree.map(close, jax.grad(loss, which)(w, x), expected)
+    unweighted = jax.grad(lambda x: loss(None, x))
+    assert "dots" not in kernels_of(unweighted, x)
+
+
+def test_second_derivatives_of_both_gradients():
+    s, rng = pattern(6, 30, 200), np.random.default_rng(8)
+    w, x = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((200,), (30, 5)))
+
+    def steep(w, x, backend):
+        dw, dx = jax.grad(lambda w, x: (product(s, w, x, backend) ** 3).sum(), (0, 1))(w, x)
+        return (dw**2).sum() + (dx**2).sum()
+
+    ours, plain = (jax.grad(steep, (0, 1))(w, x, backend) for backend in ("native", "segment"))
+    for found, expected in zip(ours, plain, strict=True):
+        scale = float(jnp.abs(expected).max())
+        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
+
+
 def test_work_shared_among_threads_is_the_same_work():
     n_node, n_entry, width = 3000, 90_000, 64  # 5.8 million multiplications
     s = pattern(n_node, n_node, n_entry)
@@ -108,10 +167,14 @@ def kernel_calls():
         return jnp.asarray(rng.normal(size=(lanes, *shape)), jnp.float32)
 
     by_column, by_row = (s.indptr, s.cols), (s.indptr,)
+    turned = s.t_indptr, s.t_rows, s.t_order
     p, none = jnp.abs(some(40, 2)), jnp.zeros((3, 0, 2))
     return [
         ("product", by_column, (some(40, 2, lanes=1), some(6, 2, 5))),
         ("product", by_column, (jnp.zeros((1, 0, 1)), some(6, 1, 5))),
+        ("product_gradients", turned, (some(40, 2, lanes=1), some(6, 2, 5), some(6, 2, 5))),
+        ("product_gradients", turned, (some(40, 1), some(6, 1, 71), some(6, 1, 71, lanes=1))),
+        ("product_gradients", turned, (some(40, 1), some(6, 1, 0), some(6, 1, 0))),
         ("max", by_column, (some(6, 2, 5) - 3,)),
         ("dots", by_column, (some(6, 2, 5), some(6, 2, 5, lanes=1))),
         ("right_product", by_column, (some(40), some(7, 6, lanes=1))),
