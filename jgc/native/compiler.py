@@ -14,8 +14,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SOURCES = (
-    "handlers.cc", "bytes.h", "entries.h", "fused.h", "lanes.h", "pool.h", "product.h",
-    "right.h", "steps.h",
+    "handlers.cc", "bytes.h", "entries.h", "fused.h", "gradients.h", "lanes.h", "pool.h",
+    "product.h", "right.h", "steps.h",
 )  # fmt: skip
 FLAGS = ("-std=c++20", "-O3", "-fPIC", "-shared", "-Wno-psabi")
 
