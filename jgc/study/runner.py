@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import jax
 from filelock import FileLock, Timeout
 
 from jgc.study.job import Job
 from jgc.study.jobs import check, jobs
+from jgc.study.memory import give_back
 from jgc.study.method import DENSE, Level
 from jgc.study.recipe import Recipe
 from jgc.study.rows import row_key
@@ -128,7 +128,7 @@ class Runner:
             self.store.append(outcome.rows)
             if job.method.name != DENSE.name:
                 shutil.rmtree(place, ignore_errors=True)
-        jax.clear_caches()  # The programs of all jobs of a long study would take gigabytes.
+        give_back()
         report(f"{job.title}: {_said(outcome.rows)}")
         status(job.title, len(outcome.rows))
         return outcome
