@@ -144,10 +144,8 @@ def _sides() -> Iterator[Callable[[str, str], dict]]:
 
 
 # Has glibc keep freed memory on both sides. Otherwise it hands a result of 25 MB back to the system
-# or not, as it happens, and the page faults of the next one take longer than a pass on bytes. One
-# arena, as those of other threads than the first hand back whatever is large.
+# or not, as it happens, and the page faults of the next one take longer than a pass on bytes.
 KEEP_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(1 << 32),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
     "MALLOC_TOP_PAD_": str(1 << 27),
