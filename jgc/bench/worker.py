@@ -75,7 +75,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "jgc":
         import jax
 
-        # In the thread that calls, as torch: another that is woken and waited for costs a third of a
-        # pass over Cora, and glibc keeps less of its freed memory, whatever it is told.
+        # In the thread that calls, as torch: another that is woken and waited for costs a third of
+        # a pass over Cora, and glibc keeps less of its freed memory, whatever it is told.
         jax.config.update("jax_cpu_enable_async_dispatch", False)
     serve(sys.argv[1], sys.stdin, answers)
