@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "lanes.h"
 #include "product.h"
@@ -39,73 +40,118 @@ struct ByteSums {
   Out* y;
 };
 
-// Values of even and of odd columns side by side again, 16 columns from `half` of the 32 on.
-JGC_INLINE Lanes<float, 16> side_by_side(Lanes<float, 16> even, Lanes<float, 16> odd, bool upper) {
-  const auto low = __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6,
-                                           22, 7, 23);
-  const auto high = __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
-                                            29, 14, 30, 15, 31);
-  return upper ? high : low;
+// A row's sums are done N columns at a time, in four vectors of which the k-th has the columns
+// 4 i + k: four bytes share a 32-bit lane, so that no byte moves before the end. `f(N, at, n)` is
+// called for each N columns from `at` on, of which `n` are there.
+template <typename F>
+JGC_INLINE void in_fours(int64_t width, const F& f) {
+  int64_t at = 0;
+  for (; at + 64 <= width; at += 64) f(std::integral_constant<int, 64>{}, at, 64);
+  for (; at + 16 < width; at += 32) {
+    f(std::integral_constant<int, 32>{}, at, static_cast<int>(std::min<int64_t>(32, width - at)));
+  }
+  if (at < width) f(std::integral_constant<int, 16>{}, at, static_cast<int>(width - at));
 }
 
-// Columns [at, at + 32 K) of one row, of which `n` are there: 32 bytes are 16 pairs of neighbours.
-template <int K, typename Out>
-JGC_INLINE void byte_sums(const ByteSums<Out>& g, int64_t row, int64_t at, int n) {
-  using Wide = Lanes<int32_t, 16>;
-  using Pairs = Lanes<uint16_t, 16>;
+// The tables of columns in the order in which the four vectors come to them.
+struct ColumnsInFours {
+  ColumnsInFours(const Steps& steps, int64_t width) {
+    const int64_t padded = (width + 15) / 16 * 16;
+    values.resize(steps.n * padded);
+    for (int64_t i = 0; i < steps.n; ++i) {
+      float* to = values.data() + i * padded;
+      tables.push_back(to);
+      if (!has_columns(static_cast<Step>(steps.names[i]))) continue;
+      in_fours(width, [&](auto N, int64_t at, int n) {
+        for (int j = 0; j < n; ++j) to[at + j % 4 * (N / 4) + j / 4] = steps.tables[i][at + j];
+      });
+    }
+  }
+  std::vector<float> values;
+  std::vector<const float*> tables;
+};
+
+template <int N, typename Out>
+JGC_INLINE void byte_sums(const ByteSums<Out>& g, const float* const* columns, int64_t row,
+                          int64_t at, int n) {
+  using Pairs = Lanes<uint16_t, N / 2>;
+  using Words = Lanes<uint32_t, N / 4>;
+  using Signed = Lanes<int32_t, N / 4>;
+  using Floats = Lanes<float, N / 4>;
   const int64_t first = g.rows.indptr[row], last = g.rows.indptr[row + 1],
                 end = g.rows.n_entry();
-  auto pairs_at = [&](int64_t i, int k) __attribute__((always_inline)) {
+  auto bytes_of = [&](int64_t i) __attribute__((always_inline)) {
     Pairs raw = {};
     const uint8_t* from = g.x + i * g.width + at;
-    const bool is_whole = from + 32 * K <= g.x_end || n >= 32 * (k + 1);
-    std::memcpy(&raw, from + 32 * k, is_whole ? 32 : std::max(0, n - 32 * k));
+    std::memcpy(&raw, from, n == N || from + N <= g.x_end ? N : n);
     return raw;
   };
-  const int32_t shift = -g.zero * static_cast<int32_t>(last - first);
-  Wide even[K], odd[K];
-#pragma GCC unroll 2
-  for (int k = 0; k < K; ++k) even[k] = odd[k] = shift - Wide{};
+  const uint32_t shift = -g.zero * static_cast<int32_t>(last - first);
+  // Filled without a lambda: gcc would keep the sums in memory for one, turn by turn.
+  const Words begin = shift - Words{};
+  Words sums[4] = {begin, begin, begin, begin};
   for (int64_t e = first; e < last;) {
-    Pairs few_even[K] = {}, few_odd[K] = {};
+    // 16 bits hold 256 values of a byte.
+    Pairs even = {}, odd = {};
     for (const int64_t stop = std::min(last, e + 256); e < stop; ++e) {
-      ask_ahead<32 * K>(g.cols, e, end, g.x + at, g.width);
-#pragma GCC unroll 2
-      for (int k = 0; k < K; ++k) {
-        const Pairs raw = pairs_at(g.cols[e], k);
-        few_even[k] += raw & 255;
-        few_odd[k] += raw >> 8;
-      }
+      ask_ahead<N>(g.cols, e, end, g.x + at, g.width);
+      const Pairs raw = bytes_of(g.cols[e]);
+      even += raw & 255;
+      odd += raw >> 8;
     }
-#pragma GCC unroll 2
-    for (int k = 0; k < K; ++k) {
-      even[k] += __builtin_convertvector(few_even[k], Wide);
-      odd[k] += __builtin_convertvector(few_odd[k], Wide);
-    }
+    sums[0] += (Words)even & 0xffff;
+    sums[1] += (Words)odd & 0xffff;
+    sums[2] += (Words)even >> 16;
+    sums[3] += (Words)odd >> 16;
   }
-  Lanes<float, 16> t[2 * K];
-#pragma GCC unroll 2
-  for (int k = 0; k < K; ++k) {
-    auto evens = to_floats(even[k]), odds = to_floats(odd[k]);
-    if (g.own) {
-      const Pairs raw = pairs_at(row, k);
-      evens += to_floats(__builtin_convertvector(raw & 255, Wide) - g.zero) * g.own[row];
-      odds += to_floats(__builtin_convertvector(raw >> 8, Wide) - g.zero) * g.own[row];
-    }
-    t[2 * k] = side_by_side(evens, odds, false);
-    t[2 * k + 1] = side_by_side(evens, odds, true);
+  Floats t[4];
+  each<4>([&](auto k) __attribute__((always_inline)) {
+    t[k] = __builtin_convertvector((Signed)sums[k], Floats);
+  });
+  if (g.own) {
+    const Words raw = (Words)bytes_of(row);
+    each<4>([&](auto k) __attribute__((always_inline)) {
+      const Signed steps_from = (Signed)(raw >> 8 * k & 255) - g.zero;
+      t[k] += __builtin_convertvector(steps_from, Floats) * g.own[row];
+    });
   }
-  finish<2 * K>(g.steps, t, row, at, n, g.y + row * g.width + at);
+  for (int64_t i = 0; i < g.steps.n; ++i) {
+    one_step<N / 4>(static_cast<Step>(g.steps.names[i]), g.steps.tables[i], [&](auto change)
+                    __attribute__((always_inline)) {
+      each<4>([&](auto k) __attribute__((always_inline)) {
+        t[k] = change(t[k], row, [&]() __attribute__((always_inline)) {
+          return load<N / 4>(columns[i] + at + k * (N / 4));
+        });
+      });
+    });
+  }
+  Out* to = g.y + row * g.width + at;
+  if constexpr (std::is_same_v<Out, float>) {
+    Floats even[2], odd[2], all[4];
+    zip<N / 4>(t[0], t[2], even[0], even[1]);
+    zip<N / 4>(t[1], t[3], odd[0], odd[1]);
+    each<2>([&](auto k) __attribute__((always_inline)) {
+      zip<N / 4>(even[k], odd[k], all[2 * k], all[2 * k + 1]);
+    });
+    each<4>([&](auto k) __attribute__((always_inline)) {
+      store<N / 4>(to + k * (N / 4), all[k], std::clamp(n - k * (N / 4), 0, N / 4));
+    });
+  } else {
+    Words codes = {};
+    each<4>([&](auto k) __attribute__((always_inline)) {
+      codes |= (Words)__builtin_convertvector(t[k], Signed) << 8 * k;
+    });
+    store<N>(to, (Lanes<uint8_t, N>)codes, n);
+  }
 }
 
 template <typename Out>
 JGC_INLINE void byte_sum_rows(const ByteSums<Out>& g, int64_t first_row, int64_t last_row) {
+  const ColumnsInFours columns(g.steps, g.width);
   for (int64_t row = first_row; row < last_row; ++row) {
-    int64_t at = 0;
-    for (; at + 64 <= g.width; at += 64) byte_sums<2>(g, row, at, 64);
-    for (; at < g.width; at += 32) {
-      byte_sums<1>(g, row, at, static_cast<int>(std::min<int64_t>(32, g.width - at)));
-    }
+    in_fours(g.width, [&](auto N, int64_t at, int n) __attribute__((always_inline)) {
+      byte_sums<N>(g, columns.tables.data(), row, at, n);
+    });
   }
 }
 
@@ -140,9 +186,10 @@ JGC_VNNI JGC_INLINE void tile(const ByteProduct<Out>& p, int64_t row, int64_t at
   const int64_t whole = p.depth / 4 * 4, padded = (p.width + 15) / 16 * 16;
   const uint8_t* x = p.x + row * p.depth;
   const int8_t* w = p.w + 4 * at;
-  __m512i sums[R * T];
+  // Of the type that the instruction adds to: gcc moves each sum twice in every turn otherwise.
+  Lanes<int32_t, 16> sums[R * T];
   each_vnni<R * T>([&](auto i) JGC_VNNI __attribute__((always_inline)) {
-    sums[i] = _mm512_loadu_si512(p.shift + at + 16 * (i % T));
+    sums[i] = (Lanes<int32_t, 16>)_mm512_loadu_si512(p.shift + at + 16 * (i % T));
   });
   auto add_four = [&](int64_t k, int64_t n_byte) JGC_VNNI __attribute__((always_inline)) {
     __m512i ws[T];
@@ -154,7 +201,8 @@ JGC_VNNI JGC_INLINE void tile(const ByteProduct<Out>& p, int64_t row, int64_t at
       std::memcpy(&four, x + r * p.depth + k, n_byte);
       const __m512i xs = _mm512_set1_epi32(four);
       each_vnni<T>([&](auto t) JGC_VNNI __attribute__((always_inline)) {
-        sums[r * T + t] = _mm512_dpbusd_epi32(sums[r * T + t], xs, ws[t]);
+        auto& sum = sums[r * T + t];
+        sum = (Lanes<int32_t, 16>)_mm512_dpbusd_epi32((__m512i)sum, xs, ws[t]);
       });
     });
   };
@@ -164,7 +212,7 @@ JGC_VNNI JGC_INLINE void tile(const ByteProduct<Out>& p, int64_t row, int64_t at
   each_vnni<R>([&](auto r) JGC_VNNI __attribute__((always_inline)) {
     Lanes<float, 16> all[T];
     each_vnni<T>([&](auto t) JGC_VNNI __attribute__((always_inline)) {
-      all[t] = to_floats((Lanes<int32_t, 16>)sums[r * T + t]);
+      all[t] = to_floats(sums[r * T + t]);
     });
     finish<T>(p.steps, all, row + r, at, n, p.y + (row + r) * p.width + at);
   });

@@ -71,10 +71,9 @@ JGC_INLINE void sum_band(const FloatSums& g, const Band& band) {
 JGC_INLINE void step_band(const Steps& steps, int64_t i, int64_t width, const Band& band) {
   const Step step = static_cast<Step>(steps.names[i]);
   const float* table = steps.tables[i];
-  const bool has_columns = step == Step::kTimesColumn || step == Step::kPlusColumn;
   for (int64_t at = 0; at < band.stride; at += 16) {
     const int n = static_cast<int>(std::min<int64_t>(16, width - at));
-    const auto column = has_columns ? load<16>(table + at, n) : Lanes<float, 16>{};
+    const auto column = has_columns(step) ? load<16>(table + at, n) : Lanes<float, 16>{};
     one_step(step, table, [&](auto change) __attribute__((always_inline)) {
       float* to = band.at + at;
       for (int64_t row = band.first; row < band.last; ++row, to += band.stride) {

@@ -78,24 +78,21 @@ JGC_INLINE float sum_of(const Lanes<float, N>& values) {
 }
 
 // The first and the second halves of two vectors, value by value in turn: a0 b0 a1 b1 ...
-JGC_INLINE void zip(const Lanes<float, 16>& a, const Lanes<float, 16>& b, Lanes<float, 16>& low,
-                    Lanes<float, 16>& high) {
-#ifdef __clang__
-  low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-#else
-  using Order = Lanes<int32_t, 16>;
-  low = __builtin_shuffle(a, b, Order{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
-  high = __builtin_shuffle(a, b, Order{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
-#endif
+template <int N>
+JGC_INLINE void zip(const Lanes<float, N>& a, const Lanes<float, N>& b, Lanes<float, N>& low,
+                    Lanes<float, N>& high) {
+  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+    low = __builtin_shufflevector(a, b, (I / 2 + I % 2 * N)...);
+    high = __builtin_shufflevector(a, b, (I / 2 + I % 2 * N + N / 2)...);
+  }(std::make_integer_sequence<int, N>{});
 }
 
 // Turns a block of 16 x 16 values around its diagonal: four perfect shuffles of its rows.
 JGC_INLINE void transpose(Lanes<float, 16> block[16]) {
   Lanes<float, 16> other[16];
   for (int twice = 0; twice < 2; ++twice) {
-    for (int i = 0; i < 8; ++i) zip(block[i], block[i + 8], other[2 * i], other[2 * i + 1]);
-    for (int i = 0; i < 8; ++i) zip(other[i], other[i + 8], block[2 * i], block[2 * i + 1]);
+    for (int i = 0; i < 8; ++i) zip<16>(block[i], block[i + 8], other[2 * i], other[2 * i + 1]);
+    for (int i = 0; i < 8; ++i) zip<16>(other[i], other[i + 8], block[2 * i], block[2 * i + 1]);
   }
 }
 

@@ -28,9 +28,10 @@ struct Gather {
   Out* y;  // [n_row, heads * width]
 };
 
-// Asks memory for what an entry some way ahead will read, about as long as memory takes to answer.
-constexpr int64_t kBytesAhead = 3072;
-constexpr int64_t kMostAhead = 32;
+// Asks memory for what an entry some way ahead will read: as far as the nearest cache has room for,
+// since a machine whose memory others use too answers late.
+constexpr int64_t kBytesAhead = 12288;
+constexpr int64_t kMostAhead = 64;
 
 template <int kBytes, typename In>
 JGC_INLINE void ask_ahead(const int32_t* cols, int64_t e, int64_t end, const In* x,

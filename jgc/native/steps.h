@@ -22,6 +22,10 @@ enum class Step : int32_t {
   kCodes,       // t = clip(round(t * table[0]), table[1], table[2]) + table[3], the last step
 };
 
+JGC_INLINE bool has_columns(Step step) {
+  return step == Step::kTimesColumn || step == Step::kPlusColumn;
+}
+
 // The steps of one call, in turn: which, and its table.
 struct Steps {
   const int32_t* names;
@@ -43,12 +47,12 @@ JGC_INLINE Lanes<float, N> rounded(Lanes<float, N> t, float low, float high) {
 }
 
 // One step of some vectors: `all(change)` puts `change(t, row, column)` in the place of each vector
-// t, where `column()` are the numbers of the table for its columns.
-template <typename All>
+// t of N numbers, where `column()` are the numbers of the table for its columns.
+template <int N = 16, typename All>
 JGC_INLINE void one_step(Step step, const float* table, const All& all) {
-  using Values = Lanes<float, 16>;
+  using Values = Lanes<float, N>;
   auto on_grid = [&](Values t) __attribute__((always_inline)) {
-    return rounded<16>(t * table[0], table[1], table[2]);
+    return rounded<N>(t * table[0], table[1], table[2]);
   };
   switch (step) {
     case Step::kTimesRow:

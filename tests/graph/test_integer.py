@@ -10,7 +10,7 @@ from jgc.graph.integer import byte_matmul, byte_sum, byte_weights
 from jgc.graph.steps import Step
 from tests.graph.cases import BYTE_BACKENDS
 
-WIDTHS = [1, 7, 16, 23, 64, 71, 130]
+WIDTHS = [1, 7, 16, 23, 64, 71, 113, 130]
 backends = pytest.mark.parametrize("backend", BYTE_BACKENDS)
 widths = pytest.mark.parametrize("width", WIDTHS)
 
@@ -65,7 +65,7 @@ def test_sums_are_exact(backend, width, zero, with_own):
     rows = np.where(rng.random(1400) < 0.5, 0, rng.integers(0, n - 1, 1400))
     s = structure(rows, rng.integers(0, n, 1400), n_row=n, n_col=n)
     x = codes((n, width))
-    x[:4] = 255
+    x[:, :2] = 255
     own = rng.integers(0, 3, n).astype(np.float32) if with_own else None
     exact = np.zeros((n, width), np.int64)
     np.add.at(exact, np.asarray(s.rows), x.astype(np.int64)[np.asarray(s.cols)] - zero)
