@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jgc.train.begin import begun_from, init_state, keys_of, watched
+from jgc.train.begin import Keys, begun_from, init_state, keys_of, watched
 from jgc.train.descent import Optimiser
 from jgc.train.method import Method, Phase, check_method
 from jgc.train.problem import Problem
@@ -55,19 +55,20 @@ def lane_program(
     _check_curved(task, optimiser)
     begins = [sum(p.epochs for p in method.phases[:i]) for i in range(len(method.phases) + 1)]
 
+    def first(lane: Lane, data, keys: Keys) -> TrainState:
+        return watched(init_state(model, task, method, optimiser, lane, data, keys), stopping)
+
     def init(lane: Lane, data) -> TrainState:
-        selected = task.select(data, lane.split)
-        state = init_state(model, task, method, optimiser, lane, selected, keys_of(lane))
-        return watched(state, stopping)
+        return first(lane, task.select(data, lane.split), keys_of(lane))
 
     def run(state: TrainState, begun, data, start: Array, stop: Array) -> TrainState:
         lane, dense = begun
+        data, keys = task.select(data, lane.split), keys_of(lane)
         if rebuilt == Rebuilt():
             at_first = start == (0 if dense is None else dense.epochs)
             state = jax.lax.cond(
-                at_first, lambda: begun_from(init(lane, data), dense), lambda: state
+                at_first, lambda: begun_from(first(lane, data, keys), dense), lambda: state
             )
-        data, keys = task.select(data, lane.split), keys_of(lane)
         # Phases that run the same step share one loop: compile time counts.
         i = 0
         while i < len(method.phases):

@@ -28,7 +28,11 @@ def accuracy(logits: Array, labels: Array, mask: Array) -> Array:
         >>> float(accuracy(logits, jnp.array([0, 1, 1]), jnp.array([True, True, False])))
         1.0
     """
-    return _unless_nan(_mean(logits.argmax(-1) == labels, mask), logits, mask[:, None])
+    hit, no_score = logits.argmax(-1) == labels, jnp.isnan(logits).any(-1)
+    # All three counts in one sum: XLA compiles three kernels for each.
+    each = jnp.stack([hit, no_score, jnp.ones_like(mask)], -1)
+    hits, no_scores, count = jnp.where(mask[:, None], each, False).sum(0)
+    return jnp.where(no_scores > 0, jnp.nan, hits / count)
 
 
 def macro_f1(logits: Array, labels: Array, mask: Array) -> Array:

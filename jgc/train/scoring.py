@@ -46,7 +46,8 @@ def scored(
     larger = larger_is_better(task.metric)
     oracle = (jnp.fmax if larger else jnp.fmin)(test, best.oracle)
     now = Best(candidate, val, test, jnp.int32(epoch), oracle, choice)
-    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
+    # One choice for all leaves: a `where` for each would be a kernel for each to compile.
+    best = jax.lax.cond(better, lambda: now, lambda: best)
     stop = state.stop
     if stop is not None:
         stop = stopping.update(stop, state.freeze, epoch, better, settled)
