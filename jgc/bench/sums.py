@@ -13,7 +13,7 @@ from jgc.bench.work import Work, repeated
 from jgc.graph import Structure, product, structure
 from jgc.graph.integer import byte_sum
 
-SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 5_000_000, 10_000_000)
 
 
 def _pattern(n_node: int, n_edge: int) -> Structure:
