@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -31,9 +32,18 @@ def over_lanes(run, mesh: Mesh):
     """
 
     def share(states, lanes, *shared):
-        if in_turn(mesh):
-            return jax.lax.map(lambda x: run(*x, *shared), (states, lanes))
-        return jax.vmap(lambda state, lane: run(state, lane, *shared))(states, lanes)
+        def one(state, lane):
+            return run(state, lane, *shared)
+
+        if not in_turn(mesh):
+            return jax.vmap(one)(states, lanes)
+        if not jax.tree.leaves(states):
+            return jax.lax.map(lambda x: one(*x), (states, lanes))
+        # States are written where they were read: `map` makes empty ones first, and copies.
+        return jax.lax.fori_loop(
+            0, jax.tree.leaves(states)[0].shape[0],
+            lambda i, states: _put(states, i, one(_at(states, i), _at(lanes, i))), states,
+        )  # fmt: skip
 
     def mapped(states, lanes, data, *shared):
         specs = (state_specs(mesh), P("lane"), data_specs(mesh), *(P() for _ in shared))
@@ -44,6 +54,15 @@ def over_lanes(run, mesh: Mesh):
         )(states, lanes, data, *shared)
 
     return mapped
+
+
+def _at(tree: Any, i: Array) -> Any:
+    return jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), tree)
+
+
+def _put(tree: Any, i: Array, one: Any) -> Any:
+    put = jax.lax.dynamic_update_index_in_dim
+    return jax.tree.map(lambda a, new: put(a, new, i, 0), tree, one)
 
 
 def state_specs(mesh: Mesh) -> Any:
