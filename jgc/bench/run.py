@@ -24,9 +24,8 @@ def run(
     """Measures ours beside theirs: both sides stay ready, and rounds of them alternate.
 
     Each side is a process with the same cores. A time is the median over rounds of the median in a
-    round. Without torch and PyG (the extra `bench`), or gensim, rows
-    have our side only. What cannot be
-    measured here, such as a data set that is not there, becomes a row that says why.
+    round. Without torch and PyG, or gensim (the extra `bench`), rows have our side only. What
+    cannot be measured here, such as a data set that is not there, becomes a row that says why.
 
     Args:
         only: Names of `CASES`, or of a data set and a model; by default all that fit the device.
@@ -52,8 +51,9 @@ def run(
             raise ValueError(f"unknown comparison `{name}`{did_you_mean(name, cases)}")
     rows = []
     with _sides() as ask:
-        versions = ask("jgc", "versions")
-        versions |= ask("peer", "versions") if _has("peer") else {}
+        versions = {}
+        for side in filter(_has, NEEDS):
+            versions |= ask(side, "versions")
         for name in only or _fitting(versions["platform"]):
             try:
                 found = _compared(cases[name], rounds, ask)

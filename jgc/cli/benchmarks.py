@@ -22,7 +22,7 @@ def bench(
     ] = None,
     rounds: Annotated[int, typer.Option(help="How often both sides run in turn.", min=1)] = 5,
 ) -> None:
-    """Measure jgc on this machine, beside torch and PyG where they are installed."""
+    """Measure jgc on this machine, beside torch, PyG and gensim where they are installed."""
     import json
 
     from jgc.bench.run import run
@@ -39,10 +39,13 @@ def bench(
 
     run(what or (), rounds, note)
     print_table(bench_table(rows), console())
-    told = ("device", "threads", "kernels", "jax", "jgc", "peer_device", "torch", "torch_geometric")
+    told = (
+        "device", "threads", "kernels", "jax", "jgc",
+        "peer_device", "torch", "torch_geometric", "gensim",
+    )  # fmt: skip
     print(", ".join(f"{key} {rows[0][key]}" for key in told if key in rows[0]))
     if "torch" not in rows[0]:
-        complain("no peers: `pip install 'jgc[bench]'` brings torch and PyG.")
+        complain("no peers: `pip install 'jgc[bench]'` brings torch, PyG and gensim.")
     if figure is not None:
         print(f"figure: {write_figure(rows, figure)}")
 
