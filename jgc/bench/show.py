@@ -63,8 +63,10 @@ def write_figure(rows: Sequence[Row], path: str | Path) -> Path:
         places = range(len(shown))[::-1]
         ax.barh(places, [row["ratio"] - 1 for row in shown], left=1, height=0.6, color=BLUE)
         for place, row in zip(places, shown, strict=True):
-            words = f" {row['ratio']:.2g} x {row['peer']}"
-            ax.annotate(words, (max(row["ratio"], 1), place), va="center", color=INK, fontsize=8)
+            ratio = row["ratio"]
+            times = f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
+            words = f" {times} x {row['peer']}"
+            ax.annotate(words, (max(ratio, 1), place), va="center", color=INK, fontsize=8)
         ax.set_yticks(places, [row["what"] for row in shown])
         ax.set_xscale("log")
         ax.set_xlim(min(0.5, *(0.8 * row["ratio"] for row in shown)),
