@@ -101,6 +101,8 @@ def test_a_part_of_a_study_whose_recipe_lies_in_its_folder(tmp_path, runner):
         (["data", "get", "corra"], "cora"),
         (["compress", "sbm", "gcn", "--prune", "global:1.2"], "`sparsity` is 1.2"),
         (["compress", "sbm", "gcn", "--quantize", "qat:1"], "`bits` is 1; allowed"),
+        (["compress", "gcn", "sbm"], "'gcn' is a model: `jgc compress DATASET MODEL`"),
+        (["search", "gcn", "sbm"], "'gcn' is a model: `jgc search DATASET MODEL`"),
         (["search", "sbm", "gcn"], "Give one budget, `max_bytes` or `max_loss`; got neither"),
         (["search", "sbm", "gcn", "--max-bytes", "tiny"], "`tiny` is no size"),
     ],

@@ -30,6 +30,7 @@ def compress(
     from jgc.study.compress import compress as run
     from jgc.study.method import parse_method, parse_quantizer
 
+    _check_order("compress", dataset)
     pruner = None if prune is None else parse_method(prune)
     quantizer = None if quantize is None else parse_quantizer(quantize)
     folder = out or Path("runs") / f"{dataset}-{model}".replace(os.sep, "-")
@@ -113,6 +114,7 @@ def search(
     from jgc.study.progress import Progress
     from jgc.study.recipe import Run
 
+    _check_order("search", dataset)
     budget = Budget(None if max_bytes is None else parse_bytes(max_bytes), max_loss)
     base = {"dataset": dataset, "model": model, "task": task, "split": split}
     base = Run.checked({**base, "method": [DENSE.model_dump()]}, "search")
@@ -134,6 +136,14 @@ def search(
 def report(folder: Annotated[Path, typer.Argument(help="The --out of a study.")]) -> None:
     """Rebuild tables, figures and report.html from the rows of a folder."""
     _show(folder)
+
+
+def _check_order(command: str, dataset: str) -> None:
+    """Refuses a model in the place of the data set, where `jgc.compress` in Python has it."""
+    from jgc.models import MODELS
+
+    if dataset in MODELS:
+        raise ValueError(f"{dataset!r} is a model: `jgc {command} DATASET MODEL`, the data first.")
 
 
 def _show(folder: Path) -> None:
