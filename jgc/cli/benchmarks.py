@@ -25,6 +25,7 @@ def bench(
     """Measure jgc on this machine, beside torch, PyG and gensim where they are installed."""
     import json
 
+    from jgc.bench.cases import NEEDS
     from jgc.bench.run import run
     from jgc.bench.show import bench_table, write_figure
     from jgc.report.table import print_table
@@ -39,10 +40,8 @@ def bench(
 
     run(what or (), rounds, note)
     print_table(bench_table(rows), console())
-    told = (
-        "device", "threads", "kernels", "jax", "jgc",
-        "peer_device", "torch", "torch_geometric", "gensim",
-    )  # fmt: skip
+    peers = (package for needs in NEEDS.values() for package in needs)
+    told = ("device", "threads", "kernels", "jax", "jgc", "peer_device", *peers)
     print(", ".join(f"{key} {rows[0][key]}" for key in told if key in rows[0]))
     if "torch" not in rows[0]:
         complain("no peers: `pip install 'jgc[bench]'` brings torch, PyG and gensim.")

@@ -37,7 +37,7 @@ def over_lanes(run, mesh: Mesh):
 
         if not in_turn(mesh):
             return jax.vmap(one)(states, lanes)
-        if not jax.tree.leaves(states):
+        if not jax.tree.leaves(states):  # Before there are any: their shapes are asked for.
             return jax.lax.map(lambda x: one(*x), (states, lanes))
         # States are written where they were read: `map` makes empty ones first, and copies.
         return jax.lax.fori_loop(
